@@ -1,0 +1,1 @@
+"""Layer 0: the records, protocols, ledger and errors that every other layer speaks in."""

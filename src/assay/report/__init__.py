@@ -1,0 +1,1 @@
+"""Layer 4: tables and words about what a run has stored."""

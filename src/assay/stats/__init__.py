@@ -1,0 +1,1 @@
+"""Layer 1: estimators, intervals and tests; arrays in, records out."""
