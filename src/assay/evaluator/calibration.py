@@ -1,0 +1,59 @@
+"""A/A noise of a task on a device: the reference against itself, in fresh processes, measured once and kept.
+
+Kept under the cache directory, one JSON file a (device, task, settings); running `assay audit` adds replicates.
+"""
+
+import json
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from assay.core.records import content_hash
+from assay.stats.sequential import Noise
+
+_FORMAT = 1
+_KEPT = 200
+
+
+def cache_directory() -> Path:
+    """`ASSAY_CACHE`, or `~/.cache/assay`."""
+    return Path(os.environ.get("ASSAY_CACHE") or Path.home() / ".cache" / "assay")
+
+
+def device_name(device: str) -> str:
+    """A device's own name, as provenance shows it."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+class Calibration:
+    """A/A replicate medians (log ratios) of one task on one device."""
+
+    def __init__(self, device: str, task_hash: str, threads: int, pairs: int) -> None:
+        key = content_hash(str(_FORMAT), device_name(device), str(os.cpu_count()), task_hash, str(threads), str(pairs))
+        self._path = cache_directory() / "calibration" / f"{key}.json"
+        self.medians: list[float] = []
+        if self._path.exists():
+            try:
+                self.medians = [float(x) for x in json.loads(self._path.read_text())["medians"]]
+            except (ValueError, KeyError, TypeError, OSError):
+                self.medians = []  # an unreadable cache is measured again
+
+    def add(self, medians: list[float]) -> None:
+        """Adds replicates and stores them; the newest are kept."""
+        self.medians = [*self.medians, *medians][-_KEPT:]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps({"medians": self.medians}))
+        temporary.replace(self._path)
+
+    @property
+    def noise(self) -> Noise:
+        """Noise of the replicates so far; raises ValueError for fewer than two."""
+        return Noise.from_medians(self.medians)

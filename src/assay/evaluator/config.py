@@ -1,0 +1,35 @@
+"""The evaluator's settings; the defaults are the recommended ones."""
+
+from pydantic import Field
+
+from assay.core.records import Record
+
+
+class EvaluatorConfig(Record):
+    """One judge's settings.
+
+    threads: CPU threads that a program may use; on a CPU they are pinned to as many cores.
+    minimal_effect: smallest relative gain that may be called `faster`.
+    alpha: two-sided error rate of the interval over all looks.
+    pairs: timed (reference, candidate) pairs in each replicate; a replicate is a fresh process of each.
+    looks: numbers of replicates after which the interval is looked at.
+    calibration_replicates: A/A replicates that the margin and the noise of a task are learnt from, once a device.
+    """
+
+    threads: int = Field(default=1, ge=1)
+    correctness_trials: int = Field(default=2, ge=1)
+    timed_checks: int = Field(default=3, ge=0)  # timed calls a replicate whose output is verified
+    pairs: int = Field(default=10, ge=4)
+    looks: tuple[int, ...] = (1, 2, 4, 8)
+    calibration_replicates: int = Field(default=8, ge=3)
+    minimal_effect: float = Field(default=0.01, ge=0)
+    alpha: float = Field(default=0.01, gt=0, lt=0.5)
+    load_timeout_s: float = Field(default=120.0, gt=0)
+    call_timeout_s: float = Field(default=20.0, gt=0)
+    memory_mb: int = Field(default=4096, ge=64)
+    file_mb: int = Field(default=256, ge=1)
+    processes: int = Field(default=64, ge=1)  # alive at once while building
+    seed: int = 0
+
+
+DEFAULT_CONFIG = EvaluatorConfig()

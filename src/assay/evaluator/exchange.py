@@ -1,0 +1,131 @@
+"""One runner with one program and the buffers that the judge shares with it: fill the inputs, call, take the outputs."""
+
+import torch
+
+from assay.evaluator.bundles import Bundle, CpuBundle, CudaBundle, Layout, plan
+from assay.evaluator.processes import Reply, Runner
+from assay.evaluator.reference import Reference
+
+
+class ProgramFailure(Exception):
+    """The program raised: `stage` is "load" or "run"; `kind` the exception's name."""
+
+    def __init__(self, stage: str, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.stage = stage
+        self.kind = kind
+
+
+class WrongForm(Exception):
+    """The output has not the structure, shapes, dtypes or device of the reference's."""
+
+
+class Exchange:
+    """A loaded program in a runner. Not shared: it belongs to one evaluation of one candidate (or one reference)."""
+
+    def __init__(self, reference: Reference, runner: Runner, *, call_timeout_s: float) -> None:
+        self.runner = runner
+        self.spin_us = 0.0
+        self._reference = reference
+        self._call_timeout_s = call_timeout_s
+        self._bundles: list[Bundle] = []
+        self._inputs: Bundle | None = None
+        self._outputs: Bundle | None = None
+
+    def load(self, source: str, class_name: str, timeout_s: float) -> None:
+        """Executes `source` in the runner and binds the buffers; raises ProgramFailure or RunnerFailure."""
+        reference = self._reference
+        init = self._allocate(plan(reference.init_tensors), reference.init_tensors)
+        state = self._allocate(plan(list(reference.state.values())), list(reference.state.values()))
+        init_document, init_descriptors = init.handle()
+        state_document, state_descriptors = state.handle()
+        if state_descriptors:
+            state_document["descriptor"] = len(init_descriptors)
+        request = {
+            "source": source,
+            "class_name": class_name,
+            "init_seed": reference.init_seed,
+            "init": {"skeleton": reference.init_skeleton, "bundle": init_document},
+            "state": {"names": list(reference.state), "bundle": state_document},
+        }
+        descriptors = [*init_descriptors, *state_descriptors]
+        self._raise_failure("load", self.runner.ask("load", request, descriptors, timeout_s))
+        self._inputs = self._allocate(plan(reference.example_inputs))
+        self._outputs = self._allocate(plan(reference.example_outputs))
+        inputs_document, inputs_descriptors = self._inputs.handle()
+        outputs_document, outputs_descriptors = self._outputs.handle()
+        if outputs_descriptors:
+            outputs_document["descriptor"] = len(inputs_descriptors)
+        request = {
+            "inputs": {"skeleton": reference.input_skeleton, "bundle": inputs_document},
+            "outputs": outputs_document,
+        }
+        self._raise_failure("load", self.runner.ask("bind", request, [*inputs_descriptors, *outputs_descriptors]))
+
+    def call(self, inputs: list[torch.Tensor] | tuple[torch.Tensor, ...]) -> tuple[Reply, int]:
+        """One call on fresh values: (the runner's reply, the judge's nanoseconds around call and handing over).
+
+        Afterwards the runner is frozen and `outputs` are what it gave. Raises WrongForm, ProgramFailure or RunnerFailure.
+        """
+        assert self._inputs is not None and self._outputs is not None, "load() comes first"
+        for target, tensor in zip(self._inputs.tensors, inputs, strict=True):
+            target.copy_(tensor)
+        self._outputs.poison()
+        if self._reference.device.type == "cuda":
+            torch.cuda.synchronize(self._reference.device)
+        reply = self.runner.ask("run", {"spin_us": self.spin_us}, timeout_s=self._call_timeout_s)
+        self._raise_failure("run", reply)
+        given = self.runner.ask("give", timeout_s=self._call_timeout_s)
+        self.runner.freeze()
+        self._raise_failure("run", given)
+        self._check_form(given)
+        return reply, reply.wall_ns + given.wall_ns
+
+    @property
+    def inputs(self) -> list[torch.Tensor]:
+        """The input buffers as the program left them."""
+        assert self._inputs is not None
+        return self._inputs.tensors
+
+    @property
+    def outputs(self) -> list[torch.Tensor]:
+        """The output buffers."""
+        assert self._outputs is not None
+        return self._outputs.tensors
+
+    def close(self) -> None:
+        """Kills the runner, then frees the buffers."""
+        self.runner.kill()
+        for bundle in self._bundles:
+            bundle.close()
+        self._bundles = []
+
+    def _allocate(self, layout: Layout, values: list[torch.Tensor] | None = None) -> Bundle:
+        device = self._reference.device
+        bundle: Bundle
+        if device.type == "cuda":
+            bundle = CudaBundle.create(layout, device.index or 0)
+        else:
+            bundle = CpuBundle.create(layout)
+        self._bundles.append(bundle)
+        for target, value in zip(bundle.tensors, values or bundle.tensors, strict=True):
+            if values is not None:
+                target.copy_(value)
+        return bundle
+
+    def _check_form(self, given: Reply) -> None:
+        content = given.content
+        if content.get("form") is None:
+            raise WrongForm(str(content.get("reason"))[:300])
+        expected = [
+            [list(t.shape), str(t.dtype).removeprefix("torch."), str(t.device)] for t in self._reference.example_outputs
+        ]
+        if content["form"] != expected:
+            raise WrongForm(f"outputs {str(content['form'])[:300]} where the reference gives {expected}")
+        if content.get("skeleton") != self._reference.output_skeleton:
+            raise WrongForm("the output is nested otherwise than the reference's, or its scalars differ")
+
+    @staticmethod
+    def _raise_failure(stage: str, reply: Reply) -> None:
+        if reply.error is not None:
+            raise ProgramFailure(stage, reply.error["kind"], reply.error["message"])

@@ -1,0 +1,179 @@
+"""A task's reference as the judge holds it: secret inputs, expected outputs, parameters. Runs no candidate code."""
+
+import contextlib
+import copy
+import random
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from assay.core.errors import UsageError
+from assay.core.records import Task
+from assay.evaluator.correctness import Tolerance, error_between, floor
+from assay.evaluator.trees import UnsupportedValue, flatten, unflatten
+
+_ORACLE_MEMORY_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One set of inputs with what must come out.
+
+    inputs: pristine tensors, never given away (buffers are filled with copies); expected: float64 where possible; own_errors: the
+    error of the reference at its run dtype; mutated: what the reference leaves in its inputs, None if it leaves them alone.
+    """
+
+    inputs: tuple[torch.Tensor, ...]
+    expected: tuple[torch.Tensor, ...]
+    own_errors: tuple[Tolerance | None, ...]
+    mutated: tuple[torch.Tensor, ...] | None
+
+
+class Reference:
+    """The reference program of one task on one device."""
+
+    def __init__(self, task: Task, device: str, init_seed: int) -> None:
+        self.task = task
+        self.device = torch.device(device)
+        self.init_seed = init_seed
+        module = types.ModuleType(f"assay_task_{task.hash}")
+        self._module = module
+        try:
+            with self._randomness(init_seed):
+                exec(compile(task.source, f"<task {task.key}>", "exec"), module.__dict__)
+                arguments = module.get_init_inputs()
+                self.init_skeleton, init_tensors = flatten(list(arguments))
+                self.init_tensors = [tensor.to(self.device) for tensor in init_tensors]
+                torch.manual_seed(init_seed)
+                self.model = module.Model(*unflatten(self.init_skeleton, init_tensors)).to(self.device)
+            first = self.make_inputs(init_seed)
+        except UnsupportedValue as error:
+            raise UsageError(
+                f"task {task.key}: its inputs hold {error}; use tensors, numbers, lists, tuples"
+            ) from error
+        except Exception as error:
+            raise UsageError(f"task {task.key} does not run: {type(error).__name__}: {error}") from error
+        self.input_skeleton = self._skeleton
+        self.example_inputs = first
+        self.state = {name: tensor.detach() for name, tensor in self.model.state_dict().items()}
+        with torch.no_grad():
+            outputs = self._call(self.model, [tensor.clone() for tensor in first])
+        self.output_skeleton, self.example_outputs = outputs
+
+    def make_inputs(self, seed: int) -> list[torch.Tensor]:
+        """Fresh values from the task's own `get_inputs`, generated on the device."""
+        with self._randomness(seed), torch.device(self.device):
+            values = self._module.get_inputs()
+        self._skeleton, tensors = flatten(list(values))
+        return [tensor.detach().to(self.device) for tensor in tensors]
+
+    def trial(self, seed: int, *, is_varied: bool) -> Trial | None:
+        """Inputs and expected outputs; `is_varied` takes another distribution than the task's own.
+
+        None if no variation keeps the reference finite (then the task's own distribution is all there is).
+        """
+        inputs = self.make_inputs(seed)
+        if not is_varied:
+            return self._expect(inputs)
+        generator = torch.Generator(device=self.device).manual_seed(seed ^ 0x5EED)
+        for variation in _VARIATIONS:
+            varied = [variation(tensor, generator) for tensor in inputs]
+            try:
+                found = self._expect(varied)
+            except (RuntimeError, ValueError, IndexError):
+                continue
+            is_sound = all(bool(output.isfinite().all()) for output in found.expected if output.is_floating_point())
+            errors = zip(found.own_errors, self.example_outputs, strict=True)
+            if is_sound and all(own is None or own.rms <= 100 * floor(output.dtype).rms for own, output in errors):
+                return found
+        return None
+
+    def _expect(self, inputs: list[torch.Tensor]) -> Trial:
+        given = [tensor.clone() for tensor in inputs]
+        with torch.no_grad():
+            _skeleton, outputs = self._call(self.model, given)
+            outputs = [output.clone() for output in outputs]
+        is_untouched = all(_same(now, before) for now, before in zip(given, inputs, strict=True))
+        exact = self._in_double(inputs)
+        if exact is None:
+            return Trial(tuple(inputs), tuple(outputs), (None,) * len(outputs), None if is_untouched else tuple(given))
+        own = tuple(error_between(output, e) for output, e in zip(outputs, exact, strict=True))
+        return Trial(tuple(inputs), tuple(exact), own, None if is_untouched else tuple(given))
+
+    def _in_double(self, inputs: list[torch.Tensor]) -> list[torch.Tensor] | None:
+        """The outputs in float64, or None where memory or an operator does not allow it."""
+        involved = [*inputs, *self.state.values(), *self.example_outputs]
+        needed = 3 * sum(2 * tensor.numel() * tensor.element_size() for tensor in involved)
+        if self.device.type == "cuda" and needed > _ORACLE_MEMORY_SHARE * torch.cuda.mem_get_info(self.device)[0]:
+            return None
+        if any(tensor.is_complex() for tensor in involved):
+            return None
+        try:
+            model = copy.deepcopy(self.model).double()
+            doubled = [tensor.double() if tensor.is_floating_point() else tensor.clone() for tensor in inputs]
+            with torch.no_grad():
+                skeleton, exact = self._call(model, doubled)
+        except (RuntimeError, TypeError, NotImplementedError):
+            return None
+        is_same_form = skeleton == self.output_skeleton and all(
+            e.shape == output.shape and (e.is_floating_point() == output.is_floating_point())
+            for e, output in zip(exact, self.example_outputs, strict=True)
+        )
+        return exact if is_same_form else None
+
+    def _call(self, model: torch.nn.Module, tensors: list[torch.Tensor]) -> tuple[dict[str, Any], list[torch.Tensor]]:
+        return flatten(model(*unflatten(self.input_skeleton, tensors)))
+
+    @contextlib.contextmanager
+    def _randomness(self, seed: int) -> Iterator[None]:
+        """Seeds every generator that a task may draw from, and puts them back afterwards."""
+        python_state, numpy_state = random.getstate(), np.random.get_state()
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            try:
+                yield
+            finally:
+                random.setstate(python_state)
+                np.random.set_state(numpy_state)
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Equal bit for bit in effect: NaN equals NaN."""
+    if one.is_floating_point():
+        return bool(((one == other) | (one.isnan() & other.isnan())).all())
+    return torch.equal(one, other)
+
+
+# -- other distributions than the task's own ------------------------------------------------------------------
+
+
+def _with_signs(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Random signs on every element, a negative factor on structured tensors (zeros, symmetry), so that structure stays."""
+    if not tensor.is_floating_point():
+        return tensor
+    if _is_structured(tensor):
+        return tensor * -0.8
+    signs = torch.randint(0, 2, tensor.shape, generator=generator, device=tensor.device, dtype=torch.int8) * 2 - 1
+    return tensor * signs * 0.8
+
+
+def _scaled(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A smaller positive scale: stays inside domains such as probabilities or logarithms."""
+    del generator
+    return tensor * 0.6 if tensor.is_floating_point() else tensor
+
+
+_VARIATIONS = (_with_signs, _scaled)
+
+
+def _is_structured(tensor: torch.Tensor) -> bool:
+    if tensor.numel() and float((tensor == 0).float().mean()) > 0.02:
+        return True
+    return tensor.ndim == 2 and tensor.shape[0] == tensor.shape[1] and torch.equal(tensor, tensor.T)

@@ -1,0 +1,213 @@
+"""The runner: a forked, sandboxed process that holds one program, runs it when told to, and reports times.
+
+Untrusted from the moment it has loaded a candidate: a candidate can rewrite everything here. So a runner never holds a verdict,
+an expected output or a seed; the judge bounds its times with its own clock and compares its own copy of the outputs.
+References run in the same harness, so that both sides are timed alike.
+
+Replies carry the request's `id`. A failure of the program is the reply {"id", "error": {"kind", "message"}}.
+"""
+
+import contextlib
+import gc
+import os
+import sys
+import tempfile
+import time
+import traceback
+import types
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from assay.evaluator import sandbox, spin
+from assay.evaluator.bundles import Bundle, CpuBundle, CudaBundle
+from assay.evaluator.channel import Channel, ChannelClosed
+from assay.evaluator.trees import UnsupportedValue, flatten, unflatten
+
+_MESSAGE_LIMIT = 2000
+_CACHE_DISTURBANCE_BYTES = 4 << 20
+
+
+def serve(channel: Channel, options: dict[str, Any]) -> None:
+    """Answers the judge until it hangs up."""
+    harness = _Harness(options)
+    with contextlib.suppress(ChannelClosed):
+        while True:
+            request, descriptors = channel.receive()
+            reply: dict[str, Any] = {"id": request["id"]}
+            try:
+                reply |= getattr(harness, f"do_{request['op']}")(request, descriptors)
+            except BaseException as error:  # the one boundary: whatever a program raises becomes a reply
+                reply["error"] = {"kind": type(error).__name__[:100], "message": _describe(error)}
+            channel.send(reply)
+
+
+def _describe(error: BaseException) -> str:
+    """The error's text and the innermost frames; an error that cannot be printed says so."""
+    try:
+        frames = "".join(traceback.format_tb(error.__traceback__)[-3:])
+        text = str(error)[:_MESSAGE_LIMIT]
+    except BaseException:
+        return "(an error that cannot be printed)"
+    return f"{text}\n{frames[-_MESSAGE_LIMIT:]}".strip()
+
+
+class _Harness:
+    """State of one runner: its device, its program, its buffers."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._is_cuda: bool = options["is_cuda"]
+        self._device_index: int = options["device_index"]
+        self._device = f"cuda:{self._device_index}" if self._is_cuda else "cpu"
+        self._scratch = Path(options["scratch"])
+        self._options = options
+        self._model: Any = None
+        self._inputs: Any = None
+        self._outputs: Bundle | None = None
+        self._open: list[Bundle] = []
+        self._result: Any = None
+        self._disturbance: torch.Tensor | None = None
+
+    def do_start(self, _request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
+        """Pins, initialises the device, and enters the sandbox. Nothing of a candidate is here yet."""
+        options = self._options
+        os.sched_setaffinity(0, options["cpus"])
+        torch.set_num_threads(options["threads"])
+        tiers = []
+        if self._is_cuda:
+            torch.cuda.set_device(self._device_index)
+            torch.zeros(1, device=self._device)
+            torch.cuda.synchronize()
+            l2_bytes = torch.cuda.get_device_properties(self._device_index).L2_cache_size
+            self._disturbance = torch.empty(max(2 * l2_bytes, 1 << 20), dtype=torch.uint8, device=self._device)
+            spin.prepare(self._device_index)
+        else:
+            self._disturbance = torch.empty(_CACHE_DISTURBANCE_BYTES, dtype=torch.uint8)
+        os.environ.clear()
+        os.environ.update(options["environment"])
+        os.chdir(self._scratch)
+        tempfile.tempdir = str(self._scratch)
+        address_space = None if self._is_cuda else options["memory_bytes"]
+        tiers.append(sandbox.set_limits(address_space_bytes=address_space, file_bytes=options["file_bytes"]))
+        readable = [*sandbox.readable_paths(), *map(Path, options["readable"])]
+        tiers.append(sandbox.restrict_files(readable, sandbox.writable_paths(self._scratch, is_cuda=self._is_cuda)))
+        tiers.append(sandbox.filter_system_calls())
+        gc.collect()
+        return {"sandbox": [tier for tier in tiers if tier]}
+
+    def do_load(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        """Executes the program's source and constructs its model.
+
+        The model is built under the judge's initialisation seed, then given the reference's parameters where it has the
+        same names and shapes.
+        """
+        path = self._scratch / "candidate.py"
+        path.write_text(request["source"])
+        module = types.ModuleType("candidate")
+        module.__file__ = str(path)
+        sys.modules["candidate"] = module
+        exec(compile(request["source"], str(path), "exec"), module.__dict__)
+        build = getattr(module, request["class_name"], None)
+        if build is None:
+            raise AttributeError(f"the program defines no class {request['class_name']}")
+        init_tensors = self._open_bundle(request["init"]["bundle"], descriptors)
+        arguments = unflatten(request["init"]["skeleton"], [t.clone() for t in init_tensors])
+        torch.manual_seed(request["init_seed"])
+        model = build(*arguments)
+        if isinstance(model, torch.nn.Module):
+            model = model.to(self._device)
+            state = self._open_bundle(request["state"]["bundle"], descriptors)
+            _take_parameters(model, dict(zip(request["state"]["names"], state, strict=True)))
+        self._model = model
+        return {}
+
+    def do_bind(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        """Opens the buffers that inputs come in and outputs go out by."""
+        tensors = self._open_bundle(request["inputs"]["bundle"], descriptors)
+        self._inputs = unflatten(request["inputs"]["skeleton"], tensors)
+        if request["outputs"] is not None:
+            self._open_bundle(request["outputs"], descriptors)
+            self._outputs = self._open[-1]
+        return {}
+
+    def do_lock_down(self, _request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
+        """No new process from here on."""
+        return {"sandbox": sandbox.lock_down()}
+
+    def do_run(self, request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
+        """One call of the model on what the input buffers hold now; the result is kept for `give`."""
+        self._result = None
+        with torch.no_grad():
+            if not self._is_cuda:
+                self._disturb_cache()
+                started_ns = time.perf_counter_ns()
+                self._result = self._model(*self._inputs)
+                return {"ns": time.perf_counter_ns() - started_ns}
+            return self._run_cuda(request["spin_us"])
+
+    def do_give(self, _request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
+        """Copies the last result into the output buffers, if it has the form that they have."""
+        try:
+            skeleton, tensors = flatten(self._result)
+        except UnsupportedValue as error:
+            return {"form": None, "reason": f"the output holds {error}"}
+        form = [[list(t.shape), str(t.dtype).removeprefix("torch."), str(t.device)] for t in tensors]
+        expected = [] if self._outputs is None else self._outputs.tensors
+        if len(expected) == len(tensors) and all(
+            e.shape == t.shape and e.dtype == t.dtype and e.device == t.device and t.layout == torch.strided
+            for e, t in zip(expected, tensors, strict=True)
+        ):
+            with torch.no_grad():
+                for target, tensor in zip(expected, tensors, strict=True):
+                    target.copy_(tensor)
+            if self._is_cuda:
+                torch.cuda.synchronize()
+        return {"form": form, "skeleton": skeleton}
+
+    def _run_cuda(self, spin_us: float) -> dict[str, int]:
+        """One call on the device; with `spin_us` > 0 the launches hide behind a spin that fills every processor.
+
+        ns: event time on the default stream; idle_ns: the same to an event taken after the whole device is idle, so that
+        work left on another stream is not lost (the judge compares the difference with the reference's);
+        host_ns: how long the host took to queue the work.
+        """
+        stream = torch.cuda.default_stream(self._device_index)
+        start, end, idle = (torch.cuda.Event(enable_timing=True) for _ in range(3))
+        self._disturb_cache()
+        torch.cuda.synchronize()
+        with torch.cuda.stream(stream):
+            if spin_us > 0:
+                spin.launch(self._device_index, stream.cuda_stream, spin_us)
+            start.record(stream)
+            started_ns = time.perf_counter_ns()
+            self._result = self._model(*self._inputs)
+            host_ns = time.perf_counter_ns() - started_ns
+            end.record(stream)
+        torch.cuda.synchronize()
+        idle.record(stream)
+        torch.cuda.synchronize()
+        return {
+            "ns": round(start.elapsed_time(end) * 1e6),
+            "idle_ns": round(start.elapsed_time(idle) * 1e6),
+            "host_ns": host_ns,
+        }
+
+    def _disturb_cache(self) -> None:
+        if self._disturbance is not None:
+            self._disturbance.add_(1)
+
+    def _open_bundle(self, document: dict[str, Any], descriptors: list[int]) -> list[torch.Tensor]:
+        if "ipc" in document:
+            bundle: Bundle = CudaBundle.open(document, self._device_index)
+        else:
+            bundle = CpuBundle.open(document, descriptors)
+        self._open.append(bundle)
+        return bundle.tensors
+
+
+def _take_parameters(model: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Copies the reference's parameters and buffers over where all names and shapes are the same."""
+    own = model.state_dict()
+    if own.keys() == state.keys() and all(own[name].shape == tensor.shape for name, tensor in state.items()):
+        model.load_state_dict(state)

@@ -1,0 +1,148 @@
+"""Group-sequential interval for a speedup measured in replicates, and the verdict read from it.
+
+Notation: R replicates so far (a replicate is a fresh reference process and a fresh candidate process), each with n timed pairs;
+x_ri = log(t_reference / t_candidate) of pair i; m_r = median_i x_ri.
+
+Why replicates: two processes that run the same program differ by more than the pairs inside them show (memory placement,
+alignment, clocks), so an interval from one process excludes 1.0 for identical programs far too often. The unit of the analysis is
+therefore m_r, and its standard deviation sigma is pooled from A/A replicates of the reference against itself on the same
+device (`Noise`) and from the replicates at hand.
+
+Interval: mean_r m_r +- t(1 - a/2; nu) * s / sqrt(R), with
+    s^2 = max(pooled variance, mean within-replicate squared error of the median), nu = nu_AA + R - 1,
+    pooled variance = (nu_AA sigma_AA^2 + sum_r (m_r - mean)^2) / (nu_AA + R - 1).
+Looks: the error rate alpha is spent over the looks by Lan and DeMets (Biometrika 70, 1983) with the Pocock-type function
+alpha * ln(1 + (e - 1) f) at information fraction f = R / R_max; each look uses the increment as its own level, so that by the union
+bound the total two-sided error is at most alpha, whatever the dependence between looks.
+Degenerate cases: no A/A noise and a single replicate give no interval (None); equal medians give one of the within-replicate width.
+Assumes that replicate medians are independent given the task and about as variable for the candidate as for the reference.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from assay.core.records import Verdict
+
+_MAD_TO_SD = 1.4826  # a normal distribution's standard deviation over its median absolute deviation
+_MEDIAN_EFFICIENCY = math.sqrt(math.pi / 2)  # standard error of a median over that of a mean, normal data
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What A/A replicates of one task on one device have shown.
+
+    sd: standard deviation of replicate medians (log units); degrees: its degrees of freedom; bias: the largest systematic
+    A/A difference that they cannot rule out, |mean| + t(0.975) sd / sqrt(J).
+    """
+
+    sd: float
+    degrees: int
+    bias: float
+
+    @staticmethod
+    def from_medians(medians: Sequence[float]) -> "Noise":
+        """Noise of J >= 2 A/A replicate medians (log units)."""
+        values = np.asarray(medians, dtype=np.float64)
+        if values.size < 2:
+            raise ValueError("noise needs at least two A/A replicates")
+        sd = float(values.std(ddof=1))
+        half_width = float(stats.t.ppf(0.975, values.size - 1)) * sd / math.sqrt(values.size)
+        return Noise(sd, values.size - 1, abs(float(values.mean())) + half_width)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A log ratio with its interval. standard_error is that of the mean of replicate medians."""
+
+    center: float
+    low: float
+    high: float
+    standard_error: float
+    degrees: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a look says: the verdict so far, whether measuring more could change it for the better, and the margin used.
+
+    minimal_effect: smallest true relative gain that would be called `faster` in 90% of the cases at the last look.
+    """
+
+    verdict: Verdict
+    goes_on: bool
+    estimate: Estimate
+    margin: float
+    minimal_effect: float
+
+
+def median_and_error(log_ratios: NDArray[np.float64]) -> tuple[float, float]:
+    """Median of one replicate's pairs and its standard error (from the median absolute deviation; 0 for one pair)."""
+    center = float(np.median(log_ratios))
+    spread = _MAD_TO_SD * float(np.median(np.abs(log_ratios - center)))
+    return center, _MEDIAN_EFFICIENCY * spread / math.sqrt(log_ratios.size)
+
+
+def alpha_spent(alpha: float, fraction: float) -> float:
+    """Cumulative error rate that may be spent at information fraction `fraction` in [0, 1]."""
+    return alpha * math.log(1 + (math.e - 1) * min(1.0, fraction))
+
+
+def estimate(replicates: Sequence[NDArray[np.float64]], noise: Noise, level: float) -> Estimate:
+    """Interval at two-sided error `level` from the pairs of each replicate."""
+    summaries = [median_and_error(pairs) for pairs in replicates]
+    medians = np.array([center for center, _error in summaries])
+    count = medians.size
+    between = float(((medians - medians.mean()) ** 2).sum())
+    degrees = noise.degrees + count - 1
+    pooled = (noise.degrees * noise.sd**2 + between) / degrees
+    within = float(np.mean([error**2 for _center, error in summaries]))
+    standard_error = math.sqrt(max(pooled, within) / count)
+    half_width = float(stats.t.ppf(1 - level / 2, degrees)) * standard_error
+    center = float(medians.mean())
+    return Estimate(center, center - half_width, center + half_width, standard_error, degrees)
+
+
+def decide(
+    replicates: Sequence[NDArray[np.float64]],
+    noise: Noise,
+    *,
+    looks: Sequence[int],
+    alpha: float,
+    minimal_effect: float,
+) -> Decision:
+    """The verdict after `len(replicates)` replicates, which must be one of `looks` (ascending replicate counts).
+
+    `faster` needs at least two replicates: one process is one accident. Stops for futility when even an estimate one standard
+    error higher would not reach the margin, since no claim can come of it.
+    """
+    count = len(replicates)
+    position = list(looks).index(count)
+    spent_before = alpha_spent(alpha, looks[position - 1] / looks[-1]) if position else 0.0
+    level = alpha_spent(alpha, count / looks[-1]) - spent_before
+    found = estimate(replicates, noise, level)
+    margin = max(minimal_effect, math.expm1(noise.bias))
+    upper, lower = math.log1p(margin), math.log1p(-min(margin, 0.99))
+    is_last = count == looks[-1]
+    if found.low > upper and count >= 2:
+        verdict, goes_on = Verdict.FASTER, False
+    elif found.high < lower:
+        verdict, goes_on = Verdict.SLOWER, False
+    elif found.low >= lower and found.high <= upper:
+        verdict, goes_on = Verdict.SAME, False
+    else:
+        is_futile = found.center + found.standard_error < upper
+        verdict, goes_on = Verdict.UNDECIDED, not is_last and not is_futile
+    return Decision(verdict, goes_on, found, margin, _minimal_effect(found, count, looks, alpha, upper))
+
+
+def _minimal_effect(found: Estimate, count: int, looks: Sequence[int], alpha: float, upper: float) -> float:
+    last_level = alpha - (alpha_spent(alpha, looks[-2] / looks[-1]) if len(looks) > 1 else 0.0)
+    degrees = found.degrees + looks[-1] - count
+    error_at_end = found.standard_error * math.sqrt(count / looks[-1])
+    quantiles = float(stats.t.ppf(1 - last_level / 2, degrees)) + float(stats.norm.ppf(0.9))
+    return math.expm1(upper + quantiles * error_at_end)
