@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 
 _ALIGNMENT = 256
+_LARGE_BYTES = 1 << 28
 _SEALS = 0x0002 | 0x0004  # F_SEAL_SHRINK | F_SEAL_GROW
 _F_ADD_SEALS = 1033
 
@@ -156,6 +157,8 @@ class CudaBundle:
     def create(cls, layout: Layout, device: int) -> "CudaBundle":
         """Allocates a block on `device`."""
         _make_current(device)
+        if layout.nbytes > _LARGE_BYTES:
+            torch.cuda.empty_cache()  # what torch keeps for later is not free for the driver
         pointer = ctypes.c_uint64()
         _check(_driver().cuMemAlloc_v2(ctypes.byref(pointer), ctypes.c_size_t(layout.nbytes)), "cuMemAlloc")
         return cls(layout, pointer.value, device, is_owner=True)
@@ -193,6 +196,11 @@ class CudaBundle:
             else:
                 _check(_driver().cuIpcCloseMemHandle(ctypes.c_uint64(self._pointer)), "cuIpcCloseMemHandle")
             self._pointer = 0
+
+
+def allocate(layout: Layout, device: torch.device) -> Bundle:
+    """A new block on `device`."""
+    return CudaBundle.create(layout, device.index or 0) if device.type == "cuda" else CpuBundle.create(layout)
 
 
 class _IpcHandle(ctypes.Structure):

@@ -2,7 +2,7 @@
 
 import torch
 
-from assay.evaluator.bundles import Bundle, CpuBundle, CudaBundle, Layout, plan
+from assay.evaluator.bundles import Bundle, Layout, allocate, plan
 from assay.evaluator.processes import Reply, Runner
 from assay.evaluator.reference import Reference
 
@@ -23,13 +23,16 @@ class WrongForm(Exception):
 class Exchange:
     """A loaded program in a runner. Not shared: it belongs to one evaluation of one candidate (or one reference)."""
 
-    def __init__(self, reference: Reference, runner: Runner, *, call_timeout_s: float) -> None:
+    def __init__(
+        self, reference: Reference, runner: Runner, *, call_timeout_s: float, inputs: Bundle | None = None
+    ) -> None:
+        """`inputs`: buffers shared with another exchange (device memory is dear); own ones are made where None."""
         self.runner = runner
         self.spin_us = 0.0
         self._reference = reference
-        self._call_timeout_s = call_timeout_s
+        self.call_timeout_s = call_timeout_s
         self._bundles: list[Bundle] = []
-        self._inputs: Bundle | None = None
+        self._inputs = inputs
         self._outputs: Bundle | None = None
 
     def load(self, source: str, class_name: str, timeout_s: float) -> None:
@@ -50,8 +53,8 @@ class Exchange:
         }
         descriptors = [*init_descriptors, *state_descriptors]
         self._raise_failure("load", self.runner.ask("load", request, descriptors, timeout_s))
-        self._inputs = self._allocate(plan(reference.example_inputs))
-        self._outputs = self._allocate(plan(reference.example_outputs))
+        self._inputs = self._inputs or self._allocate(plan(reference.input_forms))
+        self._outputs = self._allocate(plan(reference.output_forms))
         inputs_document, inputs_descriptors = self._inputs.handle()
         outputs_document, outputs_descriptors = self._outputs.handle()
         if outputs_descriptors:
@@ -73,9 +76,9 @@ class Exchange:
         self._outputs.poison()
         if self._reference.device.type == "cuda":
             torch.cuda.synchronize(self._reference.device)
-        reply = self.runner.ask("run", {"spin_us": self.spin_us}, timeout_s=self._call_timeout_s)
+        reply = self.runner.ask("run", {"spin_us": self.spin_us}, timeout_s=self.call_timeout_s)
         self._raise_failure("run", reply)
-        given = self.runner.ask("give", timeout_s=self._call_timeout_s)
+        given = self.runner.ask("give", timeout_s=self.call_timeout_s)
         self.runner.freeze()
         self._raise_failure("run", given)
         self._check_form(given)
@@ -101,15 +104,10 @@ class Exchange:
         self._bundles = []
 
     def _allocate(self, layout: Layout, values: list[torch.Tensor] | None = None) -> Bundle:
-        device = self._reference.device
-        bundle: Bundle
-        if device.type == "cuda":
-            bundle = CudaBundle.create(layout, device.index or 0)
-        else:
-            bundle = CpuBundle.create(layout)
+        bundle = allocate(layout, self._reference.device)
         self._bundles.append(bundle)
-        for target, value in zip(bundle.tensors, values or bundle.tensors, strict=True):
-            if values is not None:
+        if values is not None:
+            for target, value in zip(bundle.tensors, values, strict=True):
                 target.copy_(value)
         return bundle
 
@@ -117,9 +115,8 @@ class Exchange:
         content = given.content
         if content.get("form") is None:
             raise WrongForm(str(content.get("reason"))[:300])
-        expected = [
-            [list(t.shape), str(t.dtype).removeprefix("torch."), str(t.device)] for t in self._reference.example_outputs
-        ]
+        device = str(self._reference.device)
+        expected = [[list(t.shape), str(t.dtype).removeprefix("torch."), device] for t in self._reference.output_forms]
         if content["form"] != expected:
             raise WrongForm(f"outputs {str(content['form'])[:300]} where the reference gives {expected}")
         if content.get("skeleton") != self._reference.output_skeleton:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.core.errors import EvaluatorError
+from assay.evaluator import sandbox
 from assay.evaluator.channel import Channel, ChannelClosed, ChannelTimeout, ProtocolViolation, pair
 
 log = logging.getLogger(__name__)
@@ -171,7 +172,9 @@ class Runner:
 class Zygote:
     """The warm process that runners are forked from, one a judge."""
 
-    def __init__(self, *, threads: int) -> None:
+    def __init__(self, *, threads: int, is_cuda: bool) -> None:
+        self._is_cuda = is_cuda
+        self._readable = [str(path) for path in sandbox.readable_paths()]
         self._channel, theirs = pair()
         self._root = Path(tempfile.mkdtemp(prefix="assay-"))
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -184,11 +187,11 @@ class Zygote:
         self._runners: set[Runner] = set()
         self._log = (self._root / "zygote.log").open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "assay.evaluator.zygote"],
+            [sys.executable, "-m", "assay.evaluator.zygote", *(["--cuda"] if is_cuda else [])],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=self._log,
-            env=environment,
+            env=environment | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             cwd=self._root,
             start_new_session=True,
         )
@@ -208,14 +211,14 @@ class Zygote:
         scratch = Path(tempfile.mkdtemp(prefix="run-", dir=self._root))
         ours, theirs = pair()
         options = {
-            "is_cuda": device_index is not None,
+            "is_cuda": self._is_cuda,
             "device_index": device_index or 0,
             "scratch": str(scratch),
             "cpus": list(cpus),
             "threads": threads,
             "memory_bytes": limits.memory_bytes,
             "file_bytes": limits.file_bytes,
-            "readable": [str(path) for path in readable],
+            "readable": [*self._readable, *map(str, readable)],
             "environment": self._environment | _runner_environment(scratch),
         }
         self._channel.send({"op": "fork", "options": options}, [theirs.fileno()])
@@ -227,7 +230,7 @@ class Zygote:
         if reply.error:
             runner.kill()
             raise EvaluatorError(f"a runner could not start: {json.dumps(reply.error)}")
-        runner.tiers = (*answer["sandbox"], *reply.content["sandbox"])
+        runner.tiers = tuple(reply.content["sandbox"])
         return runner
 
     def exit_code(self, pid: int) -> int | None:

@@ -8,7 +8,6 @@ Replies carry the request's `id`. A failure of the program is the reply {"id", "
 """
 
 import contextlib
-import gc
 import os
 import sys
 import tempfile
@@ -29,9 +28,9 @@ _MESSAGE_LIMIT = 2000
 _CACHE_DISTURBANCE_BYTES = 4 << 20
 
 
-def serve(channel: Channel, options: dict[str, Any]) -> None:
-    """Answers the judge until it hangs up."""
-    harness = _Harness(options)
+def serve(channel: Channel, options: dict[str, Any], tiers: list[str]) -> None:
+    """Answers the judge until it hangs up. `tiers` of the sandbox are in force already."""
+    harness = _Harness(options, tiers)
     with contextlib.suppress(ChannelClosed):
         while True:
             request, descriptors = channel.receive()
@@ -56,7 +55,8 @@ def _describe(error: BaseException) -> str:
 class _Harness:
     """State of one runner: its device, its program, its buffers."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: dict[str, Any], tiers: list[str]) -> None:
+        self._tiers: list[str | None] = [*tiers]
         self._is_cuda: bool = options["is_cuda"]
         self._device_index: int = options["device_index"]
         self._device = f"cuda:{self._device_index}" if self._is_cuda else "cpu"
@@ -74,7 +74,6 @@ class _Harness:
         options = self._options
         os.sched_setaffinity(0, options["cpus"])
         torch.set_num_threads(options["threads"])
-        tiers = []
         if self._is_cuda:
             torch.cuda.set_device(self._device_index)
             torch.zeros(1, device=self._device)
@@ -89,12 +88,11 @@ class _Harness:
         os.chdir(self._scratch)
         tempfile.tempdir = str(self._scratch)
         address_space = None if self._is_cuda else options["memory_bytes"]
-        tiers.append(sandbox.set_limits(address_space_bytes=address_space, file_bytes=options["file_bytes"]))
-        readable = [*sandbox.readable_paths(), *map(Path, options["readable"])]
-        tiers.append(sandbox.restrict_files(readable, sandbox.writable_paths(self._scratch, is_cuda=self._is_cuda)))
-        tiers.append(sandbox.filter_system_calls())
-        gc.collect()
-        return {"sandbox": [tier for tier in tiers if tier]}
+        self._tiers.append(sandbox.set_limits(address_space_bytes=address_space, file_bytes=options["file_bytes"]))
+        readable = [Path(path) for path in options["readable"]]
+        self._tiers.append(sandbox.restrict_files(readable, sandbox.writable_paths(self._scratch, is_cuda=self._is_cuda)))
+        self._tiers.append(sandbox.filter_system_calls())
+        return {"sandbox": [tier for tier in self._tiers if tier]}
 
     def do_load(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         """Executes the program's source and constructs its model.
@@ -142,7 +140,7 @@ class _Harness:
             if not self._is_cuda:
                 self._disturb_cache()
                 started_ns = time.perf_counter_ns()
-                self._result = self._model(*self._inputs)
+                self._result = self._laid_out(self._model(*self._inputs))
                 return {"ns": time.perf_counter_ns() - started_ns}
             return self._run_cuda(request["spin_us"])
 
@@ -181,7 +179,7 @@ class _Harness:
                 spin.launch(self._device_index, stream.cuda_stream, spin_us)
             start.record(stream)
             started_ns = time.perf_counter_ns()
-            self._result = self._model(*self._inputs)
+            self._result = self._laid_out(self._model(*self._inputs))
             host_ns = time.perf_counter_ns() - started_ns
             end.record(stream)
         torch.cuda.synchronize()
@@ -192,6 +190,18 @@ class _Harness:
             "idle_ns": round(start.elapsed_time(idle) * 1e6),
             "host_ns": host_ns,
         }
+
+    def _laid_out(self, result: Any) -> Any:
+        """`result` with its tensors in the reference's memory layout; part of the timed call.
+
+        A transposed view instead of the transposed values would leave the work to whoever reads it.
+        """
+        expected = [] if self._outputs is None else self._outputs.tensors
+        if isinstance(result, torch.Tensor):
+            return _in_layout(result, expected[0]) if len(expected) == 1 else result
+        if isinstance(result, (list, tuple)) and len(result) == len(expected):
+            return type(result)(_in_layout(t, e) for t, e in zip(result, expected, strict=True))
+        return result
 
     def _disturb_cache(self) -> None:
         if self._disturbance is not None:
@@ -204,6 +214,16 @@ class _Harness:
             bundle = CpuBundle.open(document, descriptors)
         self._open.append(bundle)
         return bundle.tensors
+
+
+def _in_layout(tensor: Any, expected: torch.Tensor) -> Any:
+    """A copy with the strides of `expected`, or `tensor` itself where it has them already (or is something else)."""
+    if not isinstance(tensor, torch.Tensor) or tensor.shape != expected.shape or tensor.layout != torch.strided:
+        return tensor
+    strides = zip(tensor.shape, tensor.stride(), expected.stride(), strict=True)
+    if all(size <= 1 or own == wanted for size, own, wanted in strides):
+        return tensor
+    return torch.empty_like(expected, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
 
 
 def _take_parameters(model: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:

@@ -1,7 +1,8 @@
 """What a process that runs a candidate may do, in tiers; each tier is used where the kernel grants it, and recorded.
 
     limits      own session, clean environment, no core dumps, bounded files and address space (no RLIMIT_AS with CUDA)
-    namespaces  own process, network and IPC namespace: killing the first process kills every descendant at once
+    namespaces  own network and IPC; on a CPU also own processes (the end of the first one is the end of all) and own /proc.
+                CUDA does not initialise in a process namespace, nor share memory across user namespaces
     landlock    the file system is read-only but for the scratch directory, other people's files are out of sight,
                 no TCP, no signals and no ptrace to processes outside
     seccomp     no ptrace, no process memory access, no sockets but local ones, no io_uring, no change of affinity or
@@ -31,7 +32,7 @@ from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_NEW_NS = {"user": 0x10000000, "pid": 0x20000000, "net": 0x40000000, "ipc": 0x08000000}
+_NEW_NS = {"mount": 0x00020000, "user": 0x10000000, "pid": 0x20000000, "net": 0x40000000, "ipc": 0x08000000}
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 38, 4, 36
 
 
@@ -69,22 +70,60 @@ def set_limits(*, address_space_bytes: int | None, file_bytes: int, descriptors:
 # -- namespaces -------------------------------------------------------------------------------------------------
 
 
-def enter_namespaces(*, may_use_user_namespace: bool) -> str | None:
-    """New process, network and IPC namespaces for the children of this process.
+def may_unshare() -> bool:
+    """Whether this process may make process namespaces; enters a user namespace first where that is what it takes."""
+    if os.geteuid() == 0 and _new_namespace_for_children():
+        _back_to_own_namespace()
+        return True
+    uid, gid = os.getuid(), os.getgid()
+    if _libc.unshare(_NEW_NS["user"]) != 0:
+        return False
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    is_granted = _new_namespace_for_children()
+    _back_to_own_namespace()
+    return is_granted
 
-    A user namespace is added where that is the only way in and allowed (it breaks CUDA IPC).
+
+def fork_in_namespace() -> int:
+    """`os.fork`, with the child as the first process of a new process namespace: its end is the end of all in it."""
+    if not _new_namespace_for_children():
+        raise OSError(ctypes.get_errno(), "unshare")
+    try:
+        return os.fork()
+    finally:
+        _back_to_own_namespace()
+
+
+def enter_namespaces(*, has_own_processes: bool) -> list[str]:
+    """A network with no interface that is up, no System V objects of others, and a /proc with no other processes.
+
+    Called in the child, which `has_own_processes` if it was forked into a process namespace. Returns the tiers gained.
     """
-    wanted = _NEW_NS["pid"] | _NEW_NS["net"] | _NEW_NS["ipc"]
-    if _libc.unshare(wanted) == 0:
-        return "namespaces"
-    if may_use_user_namespace:
-        uid, gid = os.getuid(), os.getgid()
-        if _libc.unshare(wanted | _NEW_NS["user"]) == 0:
-            Path("/proc/self/setgroups").write_text("deny")
-            Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-            Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-            return "namespaces"
-    return None
+    if _libc.unshare(_NEW_NS["net"] | _NEW_NS["ipc"]) != 0:
+        return []
+    if not has_own_processes:
+        return ["namespaces:net,ipc"]
+    private, recursive = 1 << 18, 1 << 14
+    nosuid_nodev_noexec = 2 | 4 | 8
+    has_own_proc = (
+        _libc.unshare(_NEW_NS["mount"]) == 0
+        and _libc.mount(None, b"/", None, private | recursive, None) == 0
+        and _libc.mount(b"proc", b"/proc", b"proc", nosuid_nodev_noexec, None) == 0
+    )
+    return ["namespaces:net,ipc,pid,proc" if has_own_proc else "namespaces:net,ipc,pid"]
+
+
+def _new_namespace_for_children() -> bool:
+    return _libc.unshare(_NEW_NS["pid"]) == 0
+
+
+def _back_to_own_namespace() -> None:
+    """Children made from here on are in this process's own namespace again (a second `unshare` needs that)."""
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    _libc.setns(own, _NEW_NS["pid"])
+    os.close(own)
 
 
 # -- landlock ---------------------------------------------------------------------------------------------------

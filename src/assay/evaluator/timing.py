@@ -123,9 +123,9 @@ def _warm_up(reference: Exchange, candidate: Exchange, make_inputs: Callable[[],
         inputs = make_inputs()
         candidate.call(inputs)
         reply, _wall_ns = reference.call(inputs)
-    if "host_ns" in reply.content:
-        spin_us = min(_LONGEST_SPIN_US, 1.5 * reply.content["host_ns"] / 1000 + _SPIN_SLACK_US)
-        reference.spin_us = candidate.spin_us = spin_us
+        if "host_ns" in reply.content:
+            spin_us = min(_LONGEST_SPIN_US, 1.5 * reply.content["host_ns"] / 1000 + _SPIN_SLACK_US)
+            reference.spin_us = candidate.spin_us = spin_us
 
 
 def _count_late_work(times: Times, slack: dict[str, list[int]]) -> None:

@@ -6,15 +6,13 @@ kills every runner and ends.
 """
 
 import contextlib
+import gc
 import os
 import select
 import signal
 import socket
 import sys
 from typing import Any
-
-import torch  # noqa: F401  (imported here so that every fork has it)
-import torch.nn.functional  # noqa: F401
 
 from assay.evaluator import runner, sandbox
 from assay.evaluator.channel import Channel, ChannelClosed
@@ -28,6 +26,9 @@ def main() -> None:
     os.dup2(null, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the judge, which then ends us in order
     sandbox.become_subreaper()
+    has_namespaces = "--cuda" not in sys.argv and sandbox.may_unshare()
+    gc.collect()
+    gc.freeze()  # what is here now is never looked at again: a fork does not copy its pages
     alive: set[int] = set()
     ended: dict[int, int] = {}
     try:
@@ -38,10 +39,10 @@ def main() -> None:
                 continue
             message, descriptors = control.receive()
             if message["op"] == "fork":
-                pid, tiers = _fork_runner(message["options"], descriptors[0], control.fileno)
+                pid = _fork_runner(message["options"], descriptors[0], has_namespaces=has_namespaces)
                 os.close(descriptors[0])
                 alive.add(pid)
-                control.send({"pid": pid, "sandbox": tiers})
+                control.send({"pid": pid})
             else:
                 _reap(alive, ended)
                 control.send({"status": ended.pop(message["pid"], None)})
@@ -66,45 +67,27 @@ def _reap(alive: set[int], ended: dict[int, int]) -> None:
             ended[pid] = os.waitstatus_to_exitcode(status)
 
 
-def _fork_runner(options: dict[str, Any], descriptor: int, control: int) -> tuple[int, list[str]]:
-    """Forks twice: the first child enters new namespaces and hands over, so that the second is first in them.
-
-    Returns the runner's process id as seen from here, and the tiers in force so far.
-    """
-    report_in, report_out = os.pipe()
-    hold_in, hold_out = os.pipe()
-    middle = os.fork()
-    if middle == 0:
-        tier = sandbox.enter_namespaces(may_use_user_namespace=not options["is_cuda"])
-        pid = os.fork()
-        if pid == 0:
-            os.close(hold_out)
-            os.read(hold_in, 1)  # until the middle process has gone and the zygote is our parent
-            os.close(hold_in)
-            sandbox.die_with_parent()
-            _become_runner(options, descriptor)
-        os.write(report_out, f"{pid} {tier or ''}".encode())
-        os._exit(0)
-    os.close(report_out)
-    os.close(hold_in)
-    report = os.read(report_in, 64).decode().split()
-    os.close(report_in)
-    os.waitpid(middle, 0)
-    os.close(hold_out)
-    return int(report[0]), report[1:]
+def _fork_runner(options: dict[str, Any], descriptor: int, *, has_namespaces: bool) -> int:
+    """Forks a runner and returns its process id as seen from here."""
+    pid = sandbox.fork_in_namespace() if has_namespaces else os.fork()
+    if pid == 0:
+        _become_runner(options, descriptor, has_namespaces=has_namespaces)
+    return pid
 
 
-def _become_runner(options: dict[str, Any], descriptor: int) -> None:
+def _become_runner(options: dict[str, Any], descriptor: int, *, has_namespaces: bool) -> None:
     code = 1
     try:
+        sandbox.die_with_parent()
         os.setsid()
+        tiers = sandbox.enter_namespaces(has_own_processes=has_namespaces)
         os.dup2(descriptor, 3)
         os.closerange(4, 4096)
         null = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(null, standard)
         os.close(null)
-        runner.serve(Channel(socket.socket(fileno=3)), options)
+        runner.serve(Channel(socket.socket(fileno=3)), options, tiers)
         code = 0
     finally:
         os._exit(code)

@@ -136,7 +136,8 @@ def decide(
         verdict, goes_on = Verdict.SAME, False
     else:
         is_futile = found.center + found.standard_error < upper
-        verdict, goes_on = Verdict.UNDECIDED, not is_last and not is_futile
+        is_nearly_slower = count == 1 and found.center + 2 * found.standard_error < lower
+        verdict, goes_on = Verdict.UNDECIDED, not is_last and (is_nearly_slower or not is_futile)
     return Decision(verdict, goes_on, found, margin, _minimal_effect(found, count, looks, alpha, upper))
 
 

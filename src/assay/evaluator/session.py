@@ -1,0 +1,123 @@
+"""One task on one device: its reference, its trials, its A/A noise, and the exchanges that programs are timed in."""
+
+import random
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from assay.core.errors import EvaluatorError, UsageError
+from assay.core.records import Task
+from assay.evaluator.bundles import Bundle, allocate, plan
+from assay.evaluator.calibration import Calibration
+from assay.evaluator.config import EvaluatorConfig
+from assay.evaluator.correctness import Tolerance
+from assay.evaluator.exchange import Exchange, ProgramFailure
+from assay.evaluator.processes import RunnerFailure
+from assay.evaluator.reference import Reference, Trial
+from assay.evaluator.spares import Spares
+from assay.evaluator.timing import Times, time_pairs
+
+_REPLICATE_BUDGET_S = 20.0
+_KEPT_TRIAL_BYTES = 1 << 30
+_REFERENCE_PATIENCE = 10  # a reference may take this many times longer than a candidate before it is given up
+
+Check = Callable[[list[torch.Tensor], list[torch.Tensor]], None]
+
+
+class Session:
+    """Made by the judge for a task, and kept while candidates of the same task come."""
+
+    def __init__(self, task: Task, device: str, config: EvaluatorConfig, spares: Spares, rng: random.Random) -> None:
+        self._config = config
+        self._spares = spares
+        self._rng = rng
+        self.reference = Reference(task, device, self._seed())
+        self.calibration = Calibration(device, task.hash, config.threads, config.pairs)
+        self._trials: list[Trial] | None = None
+        self._inputs: Bundle | None = None  # on a GPU all programs share one set of input buffers
+        self.own_errors: tuple[Tolerance | None, ...] = (None,) * len(self.reference.output_forms)
+
+    def close(self) -> None:
+        """Frees the session's device memory."""
+        if self._inputs is not None:
+            self._inputs.close()
+            self._inputs = None
+
+    def trials(self) -> Iterator[Trial]:
+        """Correctness trials, the odd ones from another distribution than the task's own; kept if they are small."""
+        if self._trials is not None:
+            yield from self._trials
+            return
+        kept = []
+        is_kept = self.reference.nbytes * self._config.correctness_trials < _KEPT_TRIAL_BYTES
+        for index in range(self._config.correctness_trials):
+            trial = self.reference.trial(self._seed(), is_varied=index % 2 == 1)
+            if trial is not None:
+                kept += [trial] if is_kept else []
+                yield trial
+        if is_kept:
+            self._trials = kept
+
+    def make_inputs(self) -> list[torch.Tensor]:
+        """Inputs that no program has seen."""
+        return self.reference.make_inputs(self._seed())
+
+    def open(self, source: str, class_name: str) -> Exchange:
+        """A fresh runner with `source` loaded; raises ProgramFailure or RunnerFailure with the runner killed."""
+        if self.reference.device.type == "cuda" and self._inputs is None:
+            self._inputs = allocate(plan(self.reference.input_forms), self.reference.device)
+        exchange = Exchange(
+            self.reference, self._spares.take(), call_timeout_s=self._config.call_timeout_s, inputs=self._inputs
+        )
+        try:
+            exchange.load(source, class_name, self._config.load_timeout_s)
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange
+
+    def open_reference(self) -> Exchange:
+        """A fresh runner with the reference in it; its failure is the task's fault."""
+        try:
+            exchange = self.open(self.reference.task.source, "Model")
+        except (ProgramFailure, RunnerFailure) as error:
+            raise UsageError(f"the reference of {self.reference.task.key} does not run in a runner: {error}") from error
+        exchange.call_timeout_s *= _REFERENCE_PATIENCE
+        return exchange
+
+    def replicate(self, candidate: Exchange, check: Check, checks: int) -> Times:
+        """Times `candidate` against a fresh reference process."""
+        opponent = self.open_reference()
+        try:
+            with self._spares.quiet():
+                return time_pairs(
+                    opponent,
+                    candidate,
+                    self.make_inputs,
+                    check,
+                    pairs=self._config.pairs,
+                    checks=checks,
+                    budget_s=_REPLICATE_BUDGET_S,
+                    rng=self._rng,
+                )
+        finally:
+            opponent.close()
+
+    def calibrate(self, replicates: int) -> list[float]:
+        """Times A/A replicates, keeps their medians (log ratios), and returns them."""
+        medians = []
+        for _ in range(replicates):
+            other = self.open_reference()
+            try:
+                times = self.replicate(other, lambda _actual, _expected: None, checks=0)
+            except RunnerFailure as error:
+                raise EvaluatorError(f"the reference of {self.reference.task.key} failed: {error}") from error
+            finally:
+                other.close()
+            medians.append(float(np.median(times.log_ratios())))
+        self.calibration.add(medians)
+        return medians
+
+    def _seed(self) -> int:
+        return self._rng.getrandbits(62)
