@@ -24,12 +24,12 @@ class EvaluatorConfig(Record):
     calibration_replicates: int = Field(default=8, ge=3)
     minimal_effect: float = Field(default=0.01, ge=0)
     alpha: float = Field(default=0.01, gt=0, lt=0.5)
+    build_timeout_s: float = Field(default=300.0, gt=0)
     load_timeout_s: float = Field(default=120.0, gt=0)
     call_timeout_s: float = Field(default=20.0, gt=0)
     memory_mb: int = Field(default=4096, ge=64)
     file_mb: int = Field(default=256, ge=1)
     processes: int = Field(default=64, ge=1)  # alive at once while building
-    seed: int = 0
 
 
 DEFAULT_CONFIG = EvaluatorConfig()

@@ -2,18 +2,10 @@
 
 import torch
 
+from assay.evaluator.build import Build
 from assay.evaluator.bundles import Bundle, Layout, allocate, plan
-from assay.evaluator.processes import Reply, Runner
+from assay.evaluator.processes import ProgramFailure, Reply, Runner
 from assay.evaluator.reference import Reference
-
-
-class ProgramFailure(Exception):
-    """The program raised: `stage` is "load" or "run"; `kind` the exception's name."""
-
-    def __init__(self, stage: str, kind: str, message: str) -> None:
-        super().__init__(f"{kind}: {message}")
-        self.stage = stage
-        self.kind = kind
 
 
 class WrongForm(Exception):
@@ -35,9 +27,14 @@ class Exchange:
         self._inputs = inputs
         self._outputs: Bundle | None = None
 
-    def load(self, source: str, class_name: str, timeout_s: float) -> None:
+    def load(self, source: str, class_name: str, build: Build | None, timeout_s: float) -> None:
         """Executes `source` in the runner and binds the buffers; raises ProgramFailure or RunnerFailure."""
         reference = self._reference
+        if build is None:
+            self.runner.enter_sandbox()
+        else:
+            writable = [] if build.is_sealed else [build.directory / "triton"]
+            self.runner.enter_sandbox([build.directory], writable, build.environment)
         init = self._allocate(plan(reference.init_tensors), reference.init_tensors)
         state = self._allocate(plan(list(reference.state.values())), list(reference.state.values()))
         init_document, init_descriptors = init.handle()

@@ -21,11 +21,13 @@ import torch
 
 from assay.core.errors import UsageError
 from assay.core.records import Candidate, Evaluation, Provenance, Speedup, Status, Task, Verdict
+from assay.evaluator.build import Build, Builder
 from assay.evaluator.calibration import device_name
 from assay.evaluator.config import DEFAULT_CONFIG, EvaluatorConfig
 from assay.evaluator.correctness import mismatch, same_bits
-from assay.evaluator.exchange import Exchange, ProgramFailure, WrongForm
-from assay.evaluator.processes import Limits, Runner, RunnerFailure, Zygote
+from assay.evaluator.exchange import Exchange, WrongForm
+from assay.evaluator.plausibility import ceilings
+from assay.evaluator.processes import Limits, ProgramFailure, Runner, RunnerFailure, Zygote
 from assay.evaluator.session import Session
 from assay.evaluator.spares import Spares
 from assay.evaluator.timing import Times, compare_clocks
@@ -44,6 +46,15 @@ class _Ended(Exception):
         super().__init__(error)
         self.status = status
         self.flags = flags
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A candidate as it is opened, once for each replicate."""
+
+    source: str
+    class_name: str
+    build: Build | None
 
 
 @dataclass
@@ -75,6 +86,12 @@ class Judge:
         self._spares: Spares | None = None
         self._session: Session | None = None
         self._lease = threading.Lock()
+        self._starting = threading.Lock()
+        self._builder = Builder(
+            self._fork_builder,
+            workers=max(1, (len(os.sched_getaffinity(0)) - self._config.threads) // 2),
+            timeout_s=self._config.build_timeout_s,
+        )
         self._rng = random.Random(secrets.randbits(128))
 
     @property
@@ -109,11 +126,13 @@ class Judge:
         """`evaluate`, blocking. `class_name` is the class that the candidate's module defines."""
         started = time.monotonic()
         progress = _Progress()
-        with self._lease, _one_thread():
-            try:
-                outcome = self._measure(self._opened(task), candidate.source, class_name, progress)
-            except _Ended as ended:
-                outcome = {"status": ended.status, "error": str(ended)[:_ERROR_LIMIT], "flags": ended.flags}
+        try:
+            with progress.stage("build"):
+                build = _guarded(lambda: self._builder.prepare(candidate))
+            with self._lease, _one_thread():
+                outcome = self._measure(self._opened(task), _Program(candidate.source, class_name, build), progress)
+        except _Ended as ended:
+            outcome = {"status": ended.status, "error": str(ended)[:_ERROR_LIMIT], "flags": ended.flags}
         return Evaluation(
             task_key=task.key,
             candidate_hash=candidate.hash,
@@ -134,9 +153,9 @@ class Judge:
 
     # -- one evaluation ------------------------------------------------------------------------------------------
 
-    def _measure(self, session: Session, source: str, class_name: str, progress: _Progress) -> dict[str, Any]:
+    def _measure(self, session: Session, program: _Program, progress: _Progress) -> dict[str, Any]:
         config = self._config
-        exchange = self._open(session, source, class_name, progress)
+        exchange = self._open(session, program, progress)
         try:
             with progress.stage("check"):
                 _guarded(lambda: _check(exchange, session))
@@ -148,10 +167,9 @@ class Judge:
                 while len(progress.replicates) < look:
                     if progress.replicates:
                         exchange.close()
-                        exchange = self._open(session, source, class_name, progress)
+                        exchange = self._open(session, program, progress)
                     with progress.stage("time"):
-                        times = _guarded(lambda: session.replicate(exchange, _timed_check(session), config.timed_checks))
-                    progress.replicates.append(times)
+                        progress.replicates.append(self._replicate(session, exchange))
                 decision = self._look(progress, session)
                 if not decision.goes_on:
                     return _outcome(decision, progress)
@@ -159,20 +177,25 @@ class Judge:
             exchange.close()
         raise AssertionError("the last look always ends an evaluation")
 
-    def _open(self, session: Session, source: str, class_name: str, progress: _Progress) -> Exchange:
+    def _open(self, session: Session, program: _Program, progress: _Progress) -> Exchange:
         """A fresh runner with the candidate loaded, called once, and locked down."""
         with progress.stage("load"):
-            exchange = _guarded(lambda: session.open(source, class_name))
+            exchange = _guarded(lambda: session.open(program.source, program.class_name, program.build))
             try:
                 progress.tiers = exchange.runner.tiers
                 _guarded(lambda: exchange.call(session.make_inputs()))
                 if "seccomp" in exchange.runner.tiers:
                     _guarded(lambda: _lock_down(exchange.runner))
                     progress.tiers = (*exchange.runner.tiers, "lockdown")
+                if program.build is not None:
+                    program.build.seal()
             except BaseException:
                 exchange.close()
                 raise
             return exchange
+
+    def _replicate(self, session: Session, exchange: Exchange) -> Times:
+        return _guarded(lambda: session.replicate(exchange, _timed_check(session), self._config.timed_checks))
 
     def _look(self, progress: _Progress, session: Session) -> Decision:
         clocks = compare_clocks(progress.replicates)
@@ -180,6 +203,7 @@ class Judge:
             claimed, seen = clocks.claimed_ns / 1e3, clocks.seen_ns / 1e3
             text = f"the runner claims to save {claimed:.0f} us a call, the judge's clock saw {seen:.0f} us"
             raise _Ended(Status.REJECTED, text, ("clock_mismatch",))
+        self._require_plausible(progress, session)
         return decide(
             [times.log_ratios() for times in progress.replicates],
             session.calibration.noise,
@@ -187,6 +211,16 @@ class Judge:
             alpha=self._config.alpha,
             minimal_effect=self._config.minimal_effect,
         )
+
+    def _require_plausible(self, progress: _Progress, session: Session) -> None:
+        """Quarantines what is faster than moving its data; the device's rates are measured again before it is accused."""
+        typical_ns = float(np.median([ns for times in progress.replicates for ns in times.candidate_ns]))
+        floor_ns = session.least_work.floor_ns(ceilings(self._device))
+        if typical_ns < floor_ns:
+            floor_ns = session.least_work.floor_ns(ceilings(self._device, is_fresh=True))
+        if typical_ns < floor_ns:
+            text = f"{typical_ns / 1e3:.1f} us a call, where moving the data alone takes {floor_ns / 1e3:.1f} us"
+            raise _Ended(Status.REJECTED, text, ("implausible",))
 
     # -- the task and the processes that are open ------------------------------------------------------------------
 
@@ -197,20 +231,29 @@ class Judge:
                 self._session.close()
                 self._session = None
             if self._spares is None:
-                self._zygote = Zygote(threads=self._config.threads, is_cuda=self._device != "cpu")
-                self._spares = Spares(self._fork, 0 if self._device == "cpu" else _SPARE_RUNNERS_ON_CUDA)
+                self._spares = Spares(self._fork_runner, 0 if self._device == "cpu" else _SPARE_RUNNERS_ON_CUDA)
             self._session = Session(task, self._device, self._config, self._spares, self._rng)
         return self._session
 
-    def _fork(self) -> Runner:
-        assert self._zygote is not None
+    def _fork_runner(self) -> Runner:
+        index = None if self._device == "cpu" else torch.device(self._device).index
+        return self._fork(index, self._cpus)
+
+    def _fork_builder(self) -> Runner:
+        """Compilers stay off the cores that programs are timed on, where there are others."""
+        others = sorted(os.sched_getaffinity(0) - set(self._cpus))
+        return self._fork(None, others or self._cpus)
+
+    def _fork(self, device_index: int | None, cpus: list[int]) -> Runner:
         limits = Limits(
             memory_bytes=self._config.memory_mb << 20,
             file_bytes=self._config.file_mb << 20,
             processes=self._config.processes,
         )
-        index = None if self._device == "cpu" else torch.device(self._device).index
-        return self._zygote.fork(device_index=index, cpus=self._cpus, threads=self._config.threads, limits=limits)
+        with self._starting:
+            if self._zygote is None:
+                self._zygote = Zygote(threads=self._config.threads, is_cuda=self._device != "cpu")
+        return self._zygote.fork(device_index=device_index, cpus=cpus, threads=self._config.threads, limits=limits)
 
 
 def _guarded(work: Callable[[], _Result]) -> _Result:

@@ -1,6 +1,7 @@
 """The judge's hold on the processes that it does not trust: starting, asking, freezing, watching and killing them."""
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -9,8 +10,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,15 @@ class RunnerFailure(Exception):
         self.kind = kind
 
 
+class ProgramFailure(Exception):
+    """The program raised: `stage` is "build", "load" or "run"; `kind` the exception's name."""
+
+    def __init__(self, stage: str, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.stage = stage
+        self.kind = kind
+
+
 @dataclass(frozen=True)
 class Reply:
     """A runner's answer, and the judge's clock around it."""
@@ -85,6 +96,23 @@ class Runner:
         self._limits = limits
         self._next_id = int.from_bytes(os.urandom(6), "big")
         self._is_frozen = False
+
+    def enter_sandbox(
+        self, readable: Sequence[Path] = (), writable: Sequence[Path] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        """From here on the runner may read a Python installation and `readable`, and write to its scratch and `writable`."""
+        places = {"HOME": self.scratch, "TMPDIR": self.scratch, "CUDA_CACHE_PATH": self.scratch / "cuda"}
+        request = {
+            "readable": [str(path) for path in (*_system_paths(), *readable)],
+            "writable": [str(path) for path in (self.scratch, *writable)],
+            "environment": self._zygote.environment
+            | {name: str(path) for name, path in places.items()}
+            | dict(environment or {}),
+        }
+        reply = self.ask("enter_sandbox", request)
+        if reply.error:
+            raise EvaluatorError(f"a runner could not enter its sandbox: {json.dumps(reply.error)}")
+        self.tiers = tuple(reply.content["sandbox"])
 
     def ask(
         self, op: str, request: dict[str, Any] | None = None, descriptors: Sequence[int] = (), timeout_s: float = 30.0
@@ -173,8 +201,7 @@ class Zygote:
     """The warm process that runners are forked from, one a judge."""
 
     def __init__(self, *, threads: int, is_cuda: bool) -> None:
-        self._is_cuda = is_cuda
-        self._readable = [str(path) for path in sandbox.readable_paths()]
+        self._lock = threading.Lock()  # one command at a time: runners are also forked in the background
         self._channel, theirs = pair()
         self._root = Path(tempfile.mkdtemp(prefix="assay-"))
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -198,46 +225,41 @@ class Zygote:
         theirs.close()
         self._answer(_ZYGOTE_START_S)
 
-    def fork(
-        self,
-        *,
-        device_index: int | None,
-        cpus: Sequence[int],
-        threads: int,
-        limits: Limits,
-        readable: Sequence[Path] = (),
-    ) -> Runner:
-        """A fresh runner, pinned, initialised and in its sandbox, with nothing loaded."""
+    def fork(self, *, device_index: int | None, cpus: Sequence[int], threads: int, limits: Limits) -> Runner:
+        """A fresh runner, pinned and initialised, with nothing loaded; without a device if `device_index` is None."""
         scratch = Path(tempfile.mkdtemp(prefix="run-", dir=self._root))
         ours, theirs = pair()
         options = {
-            "is_cuda": self._is_cuda,
-            "device_index": device_index or 0,
+            "device_index": device_index,
             "scratch": str(scratch),
             "cpus": list(cpus),
             "threads": threads,
             "memory_bytes": limits.memory_bytes,
             "file_bytes": limits.file_bytes,
-            "readable": [*self._readable, *map(str, readable)],
-            "environment": self._environment | _runner_environment(scratch),
         }
-        self._channel.send({"op": "fork", "options": options}, [theirs.fileno()])
-        theirs.close()
-        answer = self._answer(30.0)
+        with self._lock:
+            self._channel.send({"op": "fork", "options": options}, [theirs.fileno()])
+            theirs.close()
+            answer = self._answer(30.0)
         runner = Runner(self, answer["pid"], ours, scratch, limits)
         self._runners.add(runner)
         reply = runner.ask("start", timeout_s=60.0)
         if reply.error:
             runner.kill()
             raise EvaluatorError(f"a runner could not start: {json.dumps(reply.error)}")
-        runner.tiers = tuple(reply.content["sandbox"])
         return runner
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every runner's environment starts from."""
+        return self._environment
 
     def exit_code(self, pid: int) -> int | None:
         """The exit code of a runner that has ended (negative: the signal), or None."""
         for _ in range(20):
-            self._channel.send({"op": "status", "pid": pid})
-            status = self._answer(10.0)["status"]
+            with self._lock:
+                self._channel.send({"op": "status", "pid": pid})
+                status = self._answer(10.0)["status"]
             if status is not None:
                 return status
             time.sleep(0.01)
@@ -269,14 +291,9 @@ class Zygote:
             raise EvaluatorError(f"the zygote does not answer ({error or type(error).__name__}): {text}") from error
 
 
-def _runner_environment(scratch: Path) -> dict[str, str]:
-    return {
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch),
-        "TORCH_EXTENSIONS_DIR": str(scratch / "extensions"),
-        "TRITON_CACHE_DIR": str(scratch / "triton"),
-        "CUDA_CACHE_PATH": str(scratch / "cuda"),
-    }
+@functools.cache
+def _system_paths() -> tuple[Path, ...]:
+    return tuple(sandbox.readable_paths())
 
 
 def descendants(pid: int) -> list[int]:

@@ -76,6 +76,11 @@ class Reference:
         self._skeleton, tensors = flatten(list(values))
         return [tensor.detach().to(self.device) for tensor in tensors]
 
+    def outputs(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        """What the reference makes of `inputs` (which are copied) at its run dtype."""
+        with torch.no_grad():
+            return [output.clone() for output in self._call(self.model, [tensor.clone() for tensor in inputs])[1]]
+
     def trial(self, seed: int, *, is_varied: bool) -> Trial | None:
         """Inputs and expected outputs; `is_varied` takes another distribution than the task's own.
 
@@ -102,7 +107,9 @@ class Reference:
         with torch.no_grad():
             _skeleton, outputs = self._call(self.model, given)
             inside = {tensor.untyped_storage().data_ptr() for tensor in given}
-            outputs = [output.clone() if output.untyped_storage().data_ptr() in inside else output for output in outputs]
+            outputs = [
+                output.clone() if output.untyped_storage().data_ptr() in inside else output for output in outputs
+            ]
         is_untouched = all(same_bits(now, before) for now, before in zip(given, inputs, strict=True))
         exact = self._in_double(inputs)
         if exact is None:

@@ -8,6 +8,7 @@ Replies carry the request's `id`. A failure of the program is the reply {"id", "
 """
 
 import contextlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -56,12 +57,12 @@ class _Harness:
     """State of one runner: its device, its program, its buffers."""
 
     def __init__(self, options: dict[str, Any], tiers: list[str]) -> None:
+        self._options = options
         self._tiers: list[str | None] = [*tiers]
-        self._is_cuda: bool = options["is_cuda"]
-        self._device_index: int = options["device_index"]
+        self._device_index: int | None = options["device_index"]
+        self._is_cuda = self._device_index is not None
         self._device = f"cuda:{self._device_index}" if self._is_cuda else "cpu"
         self._scratch = Path(options["scratch"])
-        self._options = options
         self._model: Any = None
         self._inputs: Any = None
         self._outputs: Bundle | None = None
@@ -70,11 +71,12 @@ class _Harness:
         self._disturbance: torch.Tensor | None = None
 
     def do_start(self, _request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
-        """Pins, initialises the device, and enters the sandbox. Nothing of a candidate is here yet."""
-        options = self._options
-        os.sched_setaffinity(0, options["cpus"])
-        torch.set_num_threads(options["threads"])
-        if self._is_cuda:
+        """Pins the process and initialises its device. Nothing of a candidate is here yet."""
+        os.sched_setaffinity(0, self._options["cpus"])
+        torch.set_num_threads(self._options["threads"])
+        os.chdir(self._scratch)
+        tempfile.tempdir = str(self._scratch)
+        if self._device_index is not None:
             torch.cuda.set_device(self._device_index)
             torch.zeros(1, device=self._device)
             torch.cuda.synchronize()
@@ -83,14 +85,18 @@ class _Harness:
             spin.prepare(self._device_index)
         else:
             self._disturbance = torch.empty(_CACHE_DISTURBANCE_BYTES, dtype=torch.uint8)
+        return {}
+
+    def do_enter_sandbox(self, request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
+        """Gives up what the program that comes next must not have."""
         os.environ.clear()
-        os.environ.update(options["environment"])
-        os.chdir(self._scratch)
-        tempfile.tempdir = str(self._scratch)
-        address_space = None if self._is_cuda else options["memory_bytes"]
-        self._tiers.append(sandbox.set_limits(address_space_bytes=address_space, file_bytes=options["file_bytes"]))
-        readable = [Path(path) for path in options["readable"]]
-        self._tiers.append(sandbox.restrict_files(readable, sandbox.writable_paths(self._scratch, is_cuda=self._is_cuda)))
+        os.environ.update(request["environment"])
+        address_space = None if self._is_cuda else self._options["memory_bytes"]
+        self._tiers.append(
+            sandbox.set_limits(address_space_bytes=address_space, file_bytes=self._options["file_bytes"])
+        )
+        writable = [*sandbox.writable_paths(is_cuda=self._is_cuda), *map(Path, request["writable"])]
+        self._tiers.append(sandbox.restrict_files([Path(path) for path in request["readable"]], writable))
         self._tiers.append(sandbox.filter_system_calls())
         return {"sandbox": [tier for tier in self._tiers if tier]}
 
@@ -100,12 +106,9 @@ class _Harness:
         The model is built under the judge's initialisation seed, then given the reference's parameters where it has the
         same names and shapes.
         """
-        path = self._scratch / "candidate.py"
-        path.write_text(request["source"])
-        module = types.ModuleType("candidate")
-        module.__file__ = str(path)
-        sys.modules["candidate"] = module
-        exec(compile(request["source"], str(path), "exec"), module.__dict__)
+        if "cpp_extension" in request["source"]:
+            _serve_built_extensions()
+        module = self._execute(request["source"])
         build = getattr(module, request["class_name"], None)
         if build is None:
             raise AttributeError(f"the program defines no class {request['class_name']}")
@@ -118,6 +121,11 @@ class _Harness:
             state = self._open_bundle(request["state"]["bundle"], descriptors)
             _take_parameters(model, dict(zip(request["state"]["names"], state, strict=True)))
         self._model = model
+        return {}
+
+    def do_build(self, request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
+        """Executes the program's source for the sake of the extensions that it compiles (a builder's only request)."""
+        self._execute(request["source"])
         return {}
 
     def do_bind(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
@@ -137,12 +145,12 @@ class _Harness:
         """One call of the model on what the input buffers hold now; the result is kept for `give`."""
         self._result = None
         with torch.no_grad():
-            if not self._is_cuda:
+            if self._device_index is None:
                 self._disturb_cache()
                 started_ns = time.perf_counter_ns()
                 self._result = self._laid_out(self._model(*self._inputs))
                 return {"ns": time.perf_counter_ns() - started_ns}
-            return self._run_cuda(request["spin_us"])
+            return self._run_cuda(self._device_index, request["spin_us"])
 
     def do_give(self, _request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
         """Copies the last result into the output buffers, if it has the form that they have."""
@@ -163,20 +171,29 @@ class _Harness:
                 torch.cuda.synchronize()
         return {"form": form, "skeleton": skeleton}
 
-    def _run_cuda(self, spin_us: float) -> dict[str, int]:
+    def _execute(self, source: str) -> types.ModuleType:
+        path = self._scratch / "candidate.py"
+        path.write_text(source)
+        module = types.ModuleType("candidate")
+        module.__file__ = str(path)
+        sys.modules["candidate"] = module
+        exec(compile(source, str(path), "exec"), module.__dict__)
+        return module
+
+    def _run_cuda(self, index: int, spin_us: float) -> dict[str, int]:
         """One call on the device; with `spin_us` > 0 the launches hide behind a spin that fills every processor.
 
         ns: event time on the default stream; idle_ns: the same to an event taken after the whole device is idle, so that
         work left on another stream is not lost (the judge compares the difference with the reference's);
         host_ns: how long the host took to queue the work.
         """
-        stream = torch.cuda.default_stream(self._device_index)
+        stream = torch.cuda.default_stream(index)
         start, end, idle = (torch.cuda.Event(enable_timing=True) for _ in range(3))
         self._disturb_cache()
         torch.cuda.synchronize()
         with torch.cuda.stream(stream):
             if spin_us > 0:
-                spin.launch(self._device_index, stream.cuda_stream, spin_us)
+                spin.launch(index, stream.cuda_stream, spin_us)
             start.record(stream)
             started_ns = time.perf_counter_ns()
             self._result = self._laid_out(self._model(*self._inputs))
@@ -209,11 +226,38 @@ class _Harness:
 
     def _open_bundle(self, document: dict[str, Any], descriptors: list[int]) -> list[torch.Tensor]:
         if "ipc" in document:
-            bundle: Bundle = CudaBundle.open(document, self._device_index)
+            bundle: Bundle = CudaBundle.open(document, self._device_index or 0)
         else:
             bundle = CpuBundle.open(document, descriptors)
         self._open.append(bundle)
         return bundle.tensors
+
+
+def _serve_built_extensions() -> None:
+    """Makes `load_inline` and `load` import what the builder has compiled; what it has not is compiled here."""
+    from torch.utils import cpp_extension
+
+    def served(compile_now: Any) -> Any:
+        def load(name: str, *arguments: Any, **options: Any) -> Any:
+            folder = Path(os.environ["TORCH_EXTENSIONS_DIR"]) / name
+            libraries = sorted(folder.glob(f"{name}*.so"))
+            if libraries and options.get("is_python_module", True):
+                return _import_library(name, libraries[-1])
+            options.setdefault("build_directory", tempfile.mkdtemp())
+            return compile_now(name, *arguments, **options)
+
+        return load
+
+    cpp_extension.load_inline = served(cpp_extension.load_inline)
+    cpp_extension.load = served(cpp_extension.load)
+
+
+def _import_library(name: str, path: Path) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _in_layout(tensor: Any, expected: torch.Tensor) -> Any:

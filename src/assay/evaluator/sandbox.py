@@ -183,10 +183,9 @@ def readable_paths() -> list[Path]:
     return [Path(p) for p in [*sorted(prefixes), *system]]
 
 
-def writable_paths(scratch: Path, *, is_cuda: bool) -> list[Path]:
-    """The scratch directory and the null device; CUDA's initialisation also writes to /proc and /dev."""
-    devices = [Path("/dev"), Path("/proc")] if is_cuda else [Path("/dev/null")]
-    return [scratch, *devices]
+def writable_paths(*, is_cuda: bool) -> list[Path]:
+    """Besides the scratch directory: the null device; CUDA's initialisation also writes to /proc and /dev."""
+    return [Path("/dev"), Path("/proc")] if is_cuda else [Path("/dev/null")]
 
 
 # -- seccomp ----------------------------------------------------------------------------------------------------

@@ -8,12 +8,14 @@ import torch
 
 from assay.core.errors import EvaluatorError, UsageError
 from assay.core.records import Task
+from assay.evaluator.build import Build
 from assay.evaluator.bundles import Bundle, allocate, plan
 from assay.evaluator.calibration import Calibration
 from assay.evaluator.config import EvaluatorConfig
 from assay.evaluator.correctness import Tolerance
-from assay.evaluator.exchange import Exchange, ProgramFailure
-from assay.evaluator.processes import RunnerFailure
+from assay.evaluator.exchange import Exchange
+from assay.evaluator.plausibility import least_work
+from assay.evaluator.processes import ProgramFailure, RunnerFailure
 from assay.evaluator.reference import Reference, Trial
 from assay.evaluator.spares import Spares
 from assay.evaluator.timing import Times, time_pairs
@@ -33,6 +35,7 @@ class Session:
         self._spares = spares
         self._rng = rng
         self.reference = Reference(task, device, self._seed())
+        self.least_work = least_work(self.reference)
         self.calibration = Calibration(device, task.hash, config.threads, config.pairs)
         self._trials: list[Trial] | None = None
         self._inputs: Bundle | None = None  # on a GPU all programs share one set of input buffers
@@ -63,7 +66,7 @@ class Session:
         """Inputs that no program has seen."""
         return self.reference.make_inputs(self._seed())
 
-    def open(self, source: str, class_name: str) -> Exchange:
+    def open(self, source: str, class_name: str, build: Build | None = None) -> Exchange:
         """A fresh runner with `source` loaded; raises ProgramFailure or RunnerFailure with the runner killed."""
         if self.reference.device.type == "cuda" and self._inputs is None:
             self._inputs = allocate(plan(self.reference.input_forms), self.reference.device)
@@ -71,7 +74,7 @@ class Session:
             self.reference, self._spares.take(), call_timeout_s=self._config.call_timeout_s, inputs=self._inputs
         )
         try:
-            exchange.load(source, class_name, self._config.load_timeout_s)
+            exchange.load(source, class_name, build, self._config.load_timeout_s)
         except BaseException:
             exchange.close()
             raise
