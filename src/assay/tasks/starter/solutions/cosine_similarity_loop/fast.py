@@ -1,0 +1,8 @@
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class ModelNew(nn.Module):
+    def forward(self, queries, keys):
+        return torch.matmul(F.normalize(queries, dim=1), F.normalize(keys, dim=1).t())

@@ -1,0 +1,8 @@
+import torch
+import torch.nn as nn
+
+
+class ModelNew(nn.Module):
+    def forward(self, x):
+        left, middle, right = x[:, :-2], x[:, 1:-1], x[:, 2:]
+        return torch.maximum(torch.minimum(left, middle), right)

@@ -1,0 +1,12 @@
+import torch
+import torch.nn as nn
+
+
+class ModelNew(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.linear = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        h = torch.matmul(x, self.linear.weight)
+        return torch.sigmoid(h) * torch.tanh(h) + torch.relu(h)

@@ -1,0 +1,11 @@
+import torch
+import torch.nn as nn
+
+
+class ModelNew(nn.Module):
+    def __init__(self, segments):
+        super().__init__()
+        self.segments = segments
+
+    def forward(self, x, segment):
+        return x.new_zeros(self.segments, x.shape[1]).index_add_(0, segment, x)
