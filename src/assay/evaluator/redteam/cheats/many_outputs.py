@@ -1,0 +1,12 @@
+"""Returns 200,000 views of one tensor."""
+
+import torch
+from torch import nn
+
+
+class ModelNew(nn.Module):
+    def __init__(self):
+        super().__init__()
+
+    def forward(self, a, b, c):
+        return [torch.zeros_like(a)] * 200_000
