@@ -48,10 +48,16 @@ class Build:
 
 
 class Builder:
-    """Builds candidates, up to `workers` at a time. `fork` gives a runner without a device."""
+    """Builds candidates, up to `workers` at a time. `fork` gives a runner without a device.
 
-    def __init__(self, fork: Callable[[], Runner], *, workers: int, timeout_s: float) -> None:
+    architecture: the compute capability to compile CUDA for, since a builder sees no GPU to ask.
+    """
+
+    def __init__(
+        self, fork: Callable[[], Runner], *, workers: int, timeout_s: float, architecture: tuple[int, int] | None
+    ) -> None:
         self._fork = fork
+        self._architecture = {} if architecture is None else {"TORCH_CUDA_ARCH_LIST": "{}.{}".format(*architecture)}
         self._timeout_s = timeout_s
         self._slots = threading.Semaphore(workers)
 
@@ -63,7 +69,9 @@ class Builder:
         has_extension = "cpp_extension" in candidate.source
         if not has_extension and "triton" not in candidate.source:
             return None
-        directory = cache_directory() / "builds" / content_hash(candidate.hash, _toolchain())
+        directory = (
+            cache_directory() / "builds" / content_hash(candidate.hash, _toolchain(), *self._architecture.values())
+        )
         if (directory / _ERROR).exists():
             raise ProgramFailure("build", "BuildError", (directory / _ERROR).read_text())
         build = Build(directory, is_sealed=(directory / _DONE).exists())
@@ -79,7 +87,7 @@ class Builder:
     def _compile(self, candidate: Candidate, build: Build) -> None:
         runner = self._fork()
         try:
-            runner.enter_sandbox(writable=[build.directory], environment=build.environment)
+            runner.enter_sandbox(writable=[build.directory], environment=build.environment | self._architecture)
             reply = runner.ask("build", {"source": candidate.source}, timeout_s=self._timeout_s)
         finally:
             runner.kill()

@@ -18,7 +18,6 @@ class EvaluatorConfig(Record):
 
     threads: int = Field(default=1, ge=1)
     correctness_trials: int = Field(default=2, ge=1)
-    timed_checks: int = Field(default=3, ge=0)  # timed calls a replicate whose output is verified
     pairs: int = Field(default=10, ge=4)
     looks: tuple[int, ...] = (1, 2, 4, 8)
     calibration_replicates: int = Field(default=8, ge=3)

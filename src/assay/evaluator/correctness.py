@@ -96,6 +96,8 @@ def mismatch(
     own_errors: the reference's error at its run dtype for each output (None where unknown).
     """
     for index, (a, e, own) in enumerate(zip(actual, expected, own_errors, strict=True)):
+        if a.dtype == e.dtype and torch.equal(a, e):
+            continue
         allowed = floor(a.dtype).widened(own)
         found = error_between(a, e)
         if found is None:

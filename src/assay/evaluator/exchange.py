@@ -1,10 +1,15 @@
 """One runner with one program and the buffers that the judge shares with it: fill the inputs, call, take the outputs."""
 
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 
 from assay.evaluator.build import Build
 from assay.evaluator.bundles import Bundle, Layout, allocate, plan
-from assay.evaluator.processes import ProgramFailure, Reply, Runner
+from assay.evaluator.processes import ProgramFailure, Reply, Runner, RunnerFailure
 from assay.evaluator.reference import Reference
 
 
@@ -12,15 +17,37 @@ class WrongForm(Exception):
     """The output has not the structure, shapes, dtypes or device of the reference's."""
 
 
+@dataclass(frozen=True)
+class Call:
+    """One call: what the runner says of it, and the judge's nanoseconds from asking to having the output."""
+
+    reply: dict[str, Any]
+    wall_ns: int
+
+    def nanoseconds(self, name: str) -> int:
+        """A time that the runner reported; one that cannot be a time breaks the protocol."""
+        value = self.reply.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 62:
+            raise RunnerFailure("protocol", f"a time of {str(value)[:50]} ns")
+        return value
+
+
 class Exchange:
     """A loaded program in a runner. Not shared: it belongs to one evaluation of one candidate (or one reference)."""
 
     def __init__(
-        self, reference: Reference, runner: Runner, *, call_timeout_s: float, inputs: Bundle | None = None
+        self,
+        reference: Reference,
+        runner: Runner,
+        *,
+        call_timeout_s: float,
+        inputs: Bundle | None = None,
+        flush: torch.Tensor | None = None,
     ) -> None:
-        """`inputs`: buffers shared with another exchange (device memory is dear); own ones are made where None."""
+        """On a GPU `inputs` are buffers that all exchanges share, and `flush` a tensor larger than the cache."""
         self.runner = runner
         self.spin_us = 0.0
+        self._flush = flush
         self._reference = reference
         self.call_timeout_s = call_timeout_s
         self._bundles: list[Bundle] = []
@@ -62,24 +89,30 @@ class Exchange:
         }
         self._raise_failure("load", self.runner.ask("bind", request, [*inputs_descriptors, *outputs_descriptors]))
 
-    def call(self, inputs: list[torch.Tensor] | tuple[torch.Tensor, ...]) -> tuple[Reply, int]:
-        """One call on fresh values: (the runner's reply, the judge's nanoseconds around call and handing over).
+    def call(self, inputs: Sequence[torch.Tensor]) -> Call:
+        """One call on fresh values, from a disturbed cache. Afterwards the runner stands still and `outputs` are its own.
 
-        Afterwards the runner is frozen and `outputs` are what it gave. Raises WrongForm, ProgramFailure or RunnerFailure.
+        Raises WrongForm, ProgramFailure or RunnerFailure.
         """
         assert self._inputs is not None and self._outputs is not None, "load() comes first"
+        if self._flush is None:
+            self.runner.ask("disturb_cache")  # before it has the inputs: it cannot warm them instead
+            self.runner.freeze()
         for target, tensor in zip(self._inputs.tensors, inputs, strict=True):
             target.copy_(tensor)
         self._outputs.poison()
-        if self._reference.device.type == "cuda":
+        if self._flush is not None:
+            self._flush.add_(1)
             torch.cuda.synchronize(self._reference.device)
+        started_ns = time.perf_counter_ns()
         reply = self.runner.ask("run", {"spin_us": self.spin_us}, timeout_s=self.call_timeout_s)
         self._raise_failure("run", reply)
         given = self.runner.ask("give", timeout_s=self.call_timeout_s)
+        wall_ns = time.perf_counter_ns() - started_ns
         self.runner.freeze()
         self._raise_failure("run", given)
         self._check_form(given)
-        return reply, reply.wall_ns + given.wall_ns
+        return Call(reply.content, wall_ns)
 
     @property
     def inputs(self) -> list[torch.Tensor]:

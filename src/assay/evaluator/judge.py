@@ -33,7 +33,7 @@ from assay.evaluator.spares import Spares
 from assay.evaluator.timing import Times, compare_clocks
 from assay.stats.sequential import Decision, decide
 
-_SPARE_RUNNERS_ON_CUDA = 4
+_SPARE_RUNNERS_ON_CUDA = 2
 _ERROR_LIMIT = 4000
 _BUILD_ERRORS = ("SyntaxError", "CalledProcessError", "CompilationError", "CppCompileError")
 _Result = TypeVar("_Result")
@@ -91,6 +91,7 @@ class Judge:
             self._fork_builder,
             workers=max(1, (len(os.sched_getaffinity(0)) - self._config.threads) // 2),
             timeout_s=self._config.build_timeout_s,
+            architecture=None if self._device == "cpu" else torch.cuda.get_device_capability(self._device),
         )
         self._rng = random.Random(secrets.randbits(128))
 
@@ -171,8 +172,11 @@ class Judge:
                     with progress.stage("time"):
                         progress.replicates.append(self._replicate(session, exchange))
                 decision = self._look(progress, session)
-                if not decision.goes_on:
-                    return _outcome(decision, progress)
+                is_unconfirmed = (
+                    decision.verdict is Verdict.FASTER and not compare_clocks(progress.replicates).is_confirmed
+                )
+                if not decision.goes_on and not (is_unconfirmed and look < config.looks[-1]):
+                    return _outcome(decision, progress, is_unconfirmed=is_unconfirmed)
         finally:
             exchange.close()
         raise AssertionError("the last look always ends an evaluation")
@@ -184,8 +188,8 @@ class Judge:
             try:
                 progress.tiers = exchange.runner.tiers
                 _guarded(lambda: exchange.call(session.make_inputs()))
+                _guarded(lambda: _lock_down(exchange.runner))
                 if "seccomp" in exchange.runner.tiers:
-                    _guarded(lambda: _lock_down(exchange.runner))
                     progress.tiers = (*exchange.runner.tiers, "lockdown")
                 if program.build is not None:
                     program.build.seal()
@@ -195,7 +199,7 @@ class Judge:
             return exchange
 
     def _replicate(self, session: Session, exchange: Exchange) -> Times:
-        return _guarded(lambda: session.replicate(exchange, _timed_check(session), self._config.timed_checks))
+        return _guarded(lambda: session.replicate(exchange, _timed_check(session)))
 
     def _look(self, progress: _Progress, session: Session) -> Decision:
         clocks = compare_clocks(progress.replicates)
@@ -205,7 +209,7 @@ class Judge:
             raise _Ended(Status.REJECTED, text, ("clock_mismatch",))
         self._require_plausible(progress, session)
         return decide(
-            [times.log_ratios() for times in progress.replicates],
+            [times.believed().log_ratios() for times in progress.replicates],
             session.calibration.noise,
             looks=self._config.looks,
             alpha=self._config.alpha,
@@ -263,7 +267,7 @@ def _guarded(work: Callable[[], _Result]) -> _Result:
     except WrongForm as error:
         raise _Ended(Status.WRONG_OUTPUT, str(error)) from None
     except ProgramFailure as error:
-        is_build = error.kind in _BUILD_ERRORS or "building extension" in str(error)
+        is_build = error.stage == "build" or error.kind in _BUILD_ERRORS or "building extension" in str(error)
         raise _Ended(Status.BUILD_ERROR if is_build else Status.RUNTIME_ERROR, str(error)) from None
     except RunnerFailure as error:
         status = {"timeout": Status.TIMEOUT, "protocol": Status.REJECTED}.get(error.kind, Status.RUNTIME_ERROR)
@@ -273,11 +277,14 @@ def _guarded(work: Callable[[], _Result]) -> _Result:
 
 def _lock_down(runner: Runner) -> None:
     """Takes away new processes, and verifies it from outside: the runner's own word is worth nothing."""
-    filters = runner.filter_count()
-    reply = runner.ask("lock_down")
-    if reply.error or not runner.is_locked_down(filters):
-        text = "the runner left processes behind, or evaded the lock-down"
-        raise _Ended(Status.REJECTED, text, ("background_process",))
+    flag = ("background_process",)
+    if "seccomp" in runner.tiers:
+        filters = runner.filter_count()
+        reply = runner.ask("lock_down")
+        if reply.error or runner.filter_count() <= filters:
+            raise _Ended(Status.REJECTED, "the runner evaded the lock-down", flag)
+    if runner.has_children():
+        raise _Ended(Status.REJECTED, "the program left processes behind when it was loaded", flag)
 
 
 def _check(exchange: Exchange, session: Session) -> None:
@@ -306,12 +313,11 @@ def _timed_check(session: Session) -> Callable[[list[torch.Tensor], list[torch.T
     return check
 
 
-def _outcome(decision: Decision, progress: _Progress) -> dict[str, Any]:
+def _outcome(decision: Decision, progress: _Progress, *, is_unconfirmed: bool) -> dict[str, Any]:
     """The fields of an evaluation that has been measured to its end."""
-    verdict, flags = decision.verdict, ()
-    if verdict is Verdict.FASTER and not compare_clocks(progress.replicates).is_confirmed:
-        verdict, flags = Verdict.UNDECIDED, ("clock_unconfirmed",)
-    found, first = decision.estimate, progress.replicates[0]
+    verdict, flags = (Verdict.UNDECIDED, ("clock_unconfirmed",)) if is_unconfirmed else (decision.verdict, ())
+    replicates = [times.believed() for times in progress.replicates]
+    found, first = decision.estimate, replicates[0]
     return {
         "status": Status.CORRECT,
         "verdict": verdict,
@@ -321,13 +327,13 @@ def _outcome(decision: Decision, progress: _Progress) -> dict[str, Any]:
             low=float(np.exp(found.low)),
             high=float(np.exp(found.high)),
             margin=decision.margin,
-            pairs=sum(len(times.candidate_ns) for times in progress.replicates),
-            replicates=len(progress.replicates),
+            pairs=sum(len(times.candidate_ns) for times in replicates),
+            replicates=len(replicates),
             raw=float(np.mean(first.reference_ns[:5]) / np.mean(first.candidate_ns[:5])),
             minimal_effect=decision.minimal_effect,
         ),
-        "candidate_ms": float(np.median([ns for t in progress.replicates for ns in t.candidate_ns])) / 1e6,
-        "reference_ms": float(np.median([ns for t in progress.replicates for ns in t.reference_ns])) / 1e6,
+        "candidate_ms": float(np.median([ns for t in replicates for ns in t.candidate_ns])) / 1e6,
+        "reference_ms": float(np.median([ns for t in replicates for ns in t.reference_ns])) / 1e6,
     }
 
 

@@ -24,6 +24,7 @@ from assay.evaluator.channel import Channel, ChannelClosed, ChannelTimeout, Prot
 log = logging.getLogger(__name__)
 
 _ZYGOTE_START_S = 120.0
+_STOP_S = 0.5
 _PASSED_ON = (
     "PATH",
     "LANG",
@@ -68,10 +69,9 @@ class ProgramFailure(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """A runner's answer, and the judge's clock around it."""
+    """A runner's answer."""
 
     content: dict[str, Any]
-    wall_ns: int
 
     @property
     def error(self) -> dict[str, str] | None:
@@ -120,7 +120,6 @@ class Runner:
         """Sends one request and waits for its reply; raises RunnerFailure if there is none in order."""
         self._next_id += 1
         message = {"id": self._next_id, "op": op, **(request or {})}
-        started_ns = time.perf_counter_ns()
         self.thaw()
         try:
             self._channel.send(message, descriptors)
@@ -131,19 +130,21 @@ class Runner:
             raise RunnerFailure("timeout", f"no answer to `{op}` within {timeout_s:g} s") from None
         except ProtocolViolation as error:
             raise RunnerFailure("protocol", str(error)) from None
-        wall_ns = time.perf_counter_ns() - started_ns
         for descriptor in extra:
             os.close(descriptor)
         if content.get("id") != self._next_id:
             raise RunnerFailure("protocol", f"an answer to `{op}` that was not asked for")
-        return Reply(content, wall_ns)
+        return Reply(content)
 
     def freeze(self) -> None:
-        """Stops every thread of the runner until the next request."""
+        """Stops every thread of the runner until the next request, and waits until they stand."""
         if not self._is_frozen:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGSTOP)
             self._is_frozen = True
+            deadline = time.monotonic() + _STOP_S
+            while not self._stands_still() and time.monotonic() < deadline:
+                time.sleep(0.0001)
 
     def thaw(self) -> None:
         """Lets the runner go on."""
@@ -152,9 +153,9 @@ class Runner:
                 os.kill(self.pid, signal.SIGCONT)
             self._is_frozen = False
 
-    def is_locked_down(self, filters_before: int) -> bool:
-        """Whether, seen from outside, every thread has gained a system call filter and no child process is left."""
-        return self.filter_count() > filters_before and not descendants(self.pid)
+    def has_children(self) -> bool:
+        """Whether any process that the runner has started is alive."""
+        return bool(descendants(self.pid))
 
     def filter_count(self) -> int:
         """The smallest number of seccomp filters on any thread of the runner, read from the kernel; 0 if unknown."""
@@ -164,6 +165,14 @@ class Runner:
                 fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
                 counts.append(int(fields.get("Seccomp_filters", 0)))
         return min(counts, default=0)
+
+    def _stands_still(self) -> bool:
+        """Whether all threads are stopped (or gone), by the kernel's word."""
+        for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):
+                if stat.read_text().rpartition(")")[2].split()[0] not in "TtZX":
+                    return False
+        return True
 
     def kill(self) -> None:
         """Ends the runner, all that it started, and its scratch directory."""

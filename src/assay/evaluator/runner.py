@@ -68,7 +68,7 @@ class _Harness:
         self._outputs: Bundle | None = None
         self._open: list[Bundle] = []
         self._result: Any = None
-        self._disturbance: torch.Tensor | None = None
+        self._disturbance = torch.empty(_CACHE_DISTURBANCE_BYTES, dtype=torch.uint8)
 
     def do_start(self, _request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
         """Pins the process and initialises its device. Nothing of a candidate is here yet."""
@@ -78,13 +78,10 @@ class _Harness:
         tempfile.tempdir = str(self._scratch)
         if self._device_index is not None:
             torch.cuda.set_device(self._device_index)
-            torch.zeros(1, device=self._device)
+            small = torch.zeros(32, 32, device=self._device)
+            torch.mm(small, small)  # the matrix library takes its time to start, once a process
             torch.cuda.synchronize()
-            l2_bytes = torch.cuda.get_device_properties(self._device_index).L2_cache_size
-            self._disturbance = torch.empty(max(2 * l2_bytes, 1 << 20), dtype=torch.uint8, device=self._device)
             spin.prepare(self._device_index)
-        else:
-            self._disturbance = torch.empty(_CACHE_DISTURBANCE_BYTES, dtype=torch.uint8)
         return {}
 
     def do_enter_sandbox(self, request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
@@ -141,12 +138,16 @@ class _Harness:
         """No new process from here on."""
         return {"sandbox": sandbox.lock_down()}
 
+    def do_disturb_cache(self, _request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
+        """Fills the core's caches with something else (on a CPU; a GPU's cache is the judge's to flush)."""
+        self._disturbance.add_(1)
+        return {}
+
     def do_run(self, request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
         """One call of the model on what the input buffers hold now; the result is kept for `give`."""
         self._result = None
         with torch.no_grad():
             if self._device_index is None:
-                self._disturb_cache()
                 started_ns = time.perf_counter_ns()
                 self._result = self._laid_out(self._model(*self._inputs))
                 return {"ns": time.perf_counter_ns() - started_ns}
@@ -189,7 +190,6 @@ class _Harness:
         """
         stream = torch.cuda.default_stream(index)
         start, end, idle = (torch.cuda.Event(enable_timing=True) for _ in range(3))
-        self._disturb_cache()
         torch.cuda.synchronize()
         with torch.cuda.stream(stream):
             if spin_us > 0:
@@ -219,10 +219,6 @@ class _Harness:
         if isinstance(result, (list, tuple)) and len(result) == len(expected):
             return type(result)(_in_layout(t, e) for t, e in zip(result, expected, strict=True))
         return result
-
-    def _disturb_cache(self) -> None:
-        if self._disturbance is not None:
-            self._disturbance.add_(1)
 
     def _open_bundle(self, document: dict[str, Any], descriptors: list[int]) -> list[torch.Tensor]:
         if "ipc" in document:

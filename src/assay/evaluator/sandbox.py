@@ -179,8 +179,11 @@ def _allow(ruleset: int, path: Path, access: int) -> None:
 def readable_paths() -> list[Path]:
     """Where a Python program, a compiler and a driver live; no home directory, no working directory, no run."""
     prefixes = {sys.prefix, sys.base_prefix, sysconfig.get_path("stdlib"), *site.getsitepackages()}
-    system = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt/rocm", "/sys", "/proc", "/dev"]
-    return [Path(p) for p in [*sorted(prefixes), *system]]
+    tools = {Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder}
+    installed = {folder.parent for folder in tools if folder.name in ("bin", "sbin")} - {Path("/"), Path.home()}
+    named = {Path(os.environ[name]) for name in ("CUDA_HOME", "CUDA_PATH") if os.environ.get(name)}
+    system = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/sys", "/proc", "/dev"]
+    return [*sorted({*map(Path, prefixes), *tools, *installed, *named}), *map(Path, system)]
 
 
 def writable_paths(*, is_cuda: bool) -> list[Path]:

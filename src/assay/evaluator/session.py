@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from assay.evaluator.timing import Times, time_pairs
 
 _REPLICATE_BUDGET_S = 20.0
 _KEPT_TRIAL_BYTES = 1 << 30
+_LARGE_BYTES = 1 << 30
 _REFERENCE_PATIENCE = 10  # a reference may take this many times longer than a candidate before it is given up
 
 Check = Callable[[list[torch.Tensor], list[torch.Tensor]], None]
@@ -38,11 +40,22 @@ class Session:
         self.least_work = least_work(self.reference)
         self.calibration = Calibration(device, task.hash, config.threads, config.pairs)
         self._trials: list[Trial] | None = None
+        self._is_cuda = self.reference.device.type == "cuda"
         self._inputs: Bundle | None = None  # on a GPU all programs share one set of input buffers
+        self._flush: torch.Tensor | None = None
+        if self._is_cuda:
+            self._inputs = allocate(plan(self.reference.input_forms), self.reference.device)
+            l2_bytes = torch.cuda.get_device_properties(self.reference.device).L2_cache_size
+            self._flush = torch.zeros(max(2 * l2_bytes, 1 << 20), dtype=torch.uint8, device=self.reference.device)
+        self._opener = ThreadPoolExecutor(1, "assay-opponent")
+        self._opponent: Future[Exchange] | None = None  # a reference opened ahead, while a candidate is loaded
         self.own_errors: tuple[Tolerance | None, ...] = (None,) * len(self.reference.output_forms)
 
     def close(self) -> None:
-        """Frees the session's device memory."""
+        """Ends the opponent that was opened ahead, and frees the session's device memory."""
+        if self._opponent is not None and self._opponent.exception() is None:
+            self._opponent.result().close()
+        self._opener.shutdown()
         if self._inputs is not None:
             self._inputs.close()
             self._inputs = None
@@ -68,10 +81,14 @@ class Session:
 
     def open(self, source: str, class_name: str, build: Build | None = None) -> Exchange:
         """A fresh runner with `source` loaded; raises ProgramFailure or RunnerFailure with the runner killed."""
-        if self.reference.device.type == "cuda" and self._inputs is None:
-            self._inputs = allocate(plan(self.reference.input_forms), self.reference.device)
+        if self._is_cuda and self.reference.nbytes > _LARGE_BYTES:
+            torch.cuda.empty_cache()  # what torch keeps for later in this process is not free for a runner
         exchange = Exchange(
-            self.reference, self._spares.take(), call_timeout_s=self._config.call_timeout_s, inputs=self._inputs
+            self.reference,
+            self._spares.take(),
+            call_timeout_s=self._config.call_timeout_s,
+            inputs=self._inputs,
+            flush=self._flush,
         )
         try:
             exchange.load(source, class_name, build, self._config.load_timeout_s)
@@ -89,23 +106,37 @@ class Session:
         exchange.call_timeout_s *= _REFERENCE_PATIENCE
         return exchange
 
-    def replicate(self, candidate: Exchange, check: Check, checks: int) -> Times:
+    def open_ahead(self) -> None:
+        """Opens the next opponent in the background, on a GPU with room for it (the device is not being timed)."""
+        if self._is_cuda and self._opponent is None and self.reference.nbytes <= _LARGE_BYTES:
+            self._opponent = self._opener.submit(self._open_quietly)
+
+    def _open_quietly(self) -> Exchange:
+        with self._spares.quiet():
+            return self.open_reference()
+
+    def _next_opponent(self) -> Exchange:
+        ahead, self._opponent = self._opponent, None
+        return ahead.result() if ahead is not None else self.open_reference()
+
+    def replicate(self, candidate: Exchange, check: Check) -> Times:
         """Times `candidate` against a fresh reference process."""
-        opponent = self.open_reference()
+        opponent = self._next_opponent()
         try:
             with self._spares.quiet():
-                return time_pairs(
+                times = time_pairs(
                     opponent,
                     candidate,
                     self.make_inputs,
                     check,
                     pairs=self._config.pairs,
-                    checks=checks,
                     budget_s=_REPLICATE_BUDGET_S,
                     rng=self._rng,
                 )
         finally:
             opponent.close()
+        self.open_ahead()
+        return times
 
     def calibrate(self, replicates: int) -> list[float]:
         """Times A/A replicates, keeps their medians (log ratios), and returns them."""
@@ -113,12 +144,12 @@ class Session:
         for _ in range(replicates):
             other = self.open_reference()
             try:
-                times = self.replicate(other, lambda _actual, _expected: None, checks=0)
+                times = self.replicate(other, lambda _actual, _expected: None)
             except RunnerFailure as error:
                 raise EvaluatorError(f"the reference of {self.reference.task.key} failed: {error}") from error
             finally:
                 other.close()
-            medians.append(float(np.median(times.log_ratios())))
+            medians.append(float(np.median(times.believed().log_ratios())))
         self.calibration.add(medians)
         return medians
 

@@ -19,11 +19,10 @@ class Spares:
     def __init__(self, start: Callable[[], Runner], size: int) -> None:
         self._start = start
         self._size = size
-        self._ready: queue.Queue[Runner] = queue.Queue()
+        self._ready: queue.Queue[Runner | EvaluatorError] = queue.Queue()
         self._may_start = threading.Lock()
         self._wanted = threading.Semaphore(0)
         self._is_closed = False
-        self._error: EvaluatorError | None = None
         self._thread = threading.Thread(target=self._refill, name="assay-spares", daemon=True)
         if size:
             self._thread.start()
@@ -35,11 +34,10 @@ class Spares:
         if not self._size:
             return self._start()
         self._wanted.release()
-        while True:
-            if self._error is not None:
-                raise self._error
-            with contextlib.suppress(queue.Empty):
-                return self._ready.get(timeout=0.2)
+        found = self._ready.get()
+        if isinstance(found, EvaluatorError):
+            raise found
+        return found
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
@@ -63,5 +61,4 @@ class Spares:
                 try:
                     self._ready.put(self._start())
                 except EvaluatorError as error:
-                    self._error = error
-                    return
+                    self._ready.put(error)  # for whoever takes it; the next start may succeed

@@ -117,33 +117,28 @@ def decide(
 ) -> Decision:
     """The verdict after `len(replicates)` replicates, which must be one of `looks` (ascending replicate counts).
 
-    `faster` needs at least two replicates: one process is one accident. Stops for futility when even an estimate one standard
-    error higher would not reach the margin, since no claim can come of it.
+    `faster` and `slower` need at least two replicates: one process is one accident. A candidate is given up if even an
+    estimate one standard error higher would not be called `faster` at the last look, since no claim can come of it,
+    unless a second replicate is likely to tell that it is slower.
     """
     count = len(replicates)
     position = list(looks).index(count)
-    spent_before = alpha_spent(alpha, looks[position - 1] / looks[-1]) if position else 0.0
-    level = alpha_spent(alpha, count / looks[-1]) - spent_before
-    found = estimate(replicates, noise, level)
+    spent_before = alpha_spent(alpha, looks[position - 1] / looks[-1]) if position and looks[position - 1] > 1 else 0.0
+    found = estimate(replicates, noise, alpha_spent(alpha, count / looks[-1]) - spent_before)
     margin = max(minimal_effect, math.expm1(noise.bias))
     upper, lower = math.log1p(margin), math.log1p(-min(margin, 0.99))
-    is_last = count == looks[-1]
-    if found.low > upper and count >= 2:
-        verdict, goes_on = Verdict.FASTER, False
-    elif found.high < lower:
-        verdict, goes_on = Verdict.SLOWER, False
+    verdict = Verdict.UNDECIDED
+    if count >= 2 and found.low > upper:
+        verdict = Verdict.FASTER
+    elif count >= 2 and found.high < lower:
+        verdict = Verdict.SLOWER
     elif found.low >= lower and found.high <= upper:
-        verdict, goes_on = Verdict.SAME, False
-    else:
-        is_futile = found.center + found.standard_error < upper
-        is_nearly_slower = count == 1 and found.center + 2 * found.standard_error < lower
-        verdict, goes_on = Verdict.UNDECIDED, not is_last and (is_nearly_slower or not is_futile)
-    return Decision(verdict, goes_on, found, margin, _minimal_effect(found, count, looks, alpha, upper))
-
-
-def _minimal_effect(found: Estimate, count: int, looks: Sequence[int], alpha: float, upper: float) -> float:
-    last_level = alpha - (alpha_spent(alpha, looks[-2] / looks[-1]) if len(looks) > 1 else 0.0)
-    degrees = found.degrees + looks[-1] - count
+        verdict = Verdict.SAME
     error_at_end = found.standard_error * math.sqrt(count / looks[-1])
-    quantiles = float(stats.t.ppf(1 - last_level / 2, degrees)) + float(stats.norm.ppf(0.9))
-    return math.expm1(upper + quantiles * error_at_end)
+    last_level = alpha - (alpha_spent(alpha, looks[-2] / looks[-1]) if len(looks) > 1 else 0.0)
+    needed_at_end = upper + float(stats.t.ppf(1 - last_level / 2, found.degrees + looks[-1] - count)) * error_at_end
+    is_hopeless = found.center + found.standard_error < needed_at_end
+    is_nearly_slower = count == 1 and found.center + 2 * found.standard_error < lower
+    goes_on = verdict is Verdict.UNDECIDED and count < looks[-1] and (is_nearly_slower or not is_hopeless)
+    minimal = math.expm1(needed_at_end + float(stats.norm.ppf(0.9)) * error_at_end)
+    return Decision(verdict, goes_on, found, margin, minimal)
