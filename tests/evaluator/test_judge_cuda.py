@@ -54,7 +54,7 @@ class ModelNew(nn.Module):
     def forward(self, x, w):
         return extension.run(x, w)
 '''
-TRITON = f'''{HEAD}
+TRITON = f"""{HEAD}
 import triton
 import triton.language as tl
 
@@ -73,7 +73,7 @@ class ModelNew(nn.Module):
         y = torch.empty_like(x)
         scale[(x.shape[0],)](x, w, y, x.shape[1], BLOCK=1024)
         return y
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,9 @@ class ModelNew(nn.Module):
 
 
 def test_a_poisoned_context_costs_one_candidate(judge: Judge):
-    poison = BROADCAST.replace("return w", "torch.zeros(4, device=x.device)[torch.tensor([99], device=x.device)]; return w")
+    poison = BROADCAST.replace(
+        "return w", "torch.zeros(4, device=x.device)[torch.tensor([99], device=x.device)]; return w"
+    )
     assert evaluate(judge, poison).status is Status.RUNTIME_ERROR
     assert evaluate(judge, BROADCAST).status is Status.CORRECT
     assert torch.ones(2, device="cuda").sum().item() == 2

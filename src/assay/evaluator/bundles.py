@@ -9,6 +9,7 @@ import ctypes
 import fcntl
 import mmap
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ import torch
 
 _ALIGNMENT = 256
 _LARGE_BYTES = 1 << 28
+_OUT_OF_MEMORY = 2
+_RELEASE_S = 3.0
 _SEALS = 0x0002 | 0x0004  # F_SEAL_SHRINK | F_SEAL_GROW
 _F_ADD_SEALS = 1033
 
@@ -160,7 +163,11 @@ class CudaBundle:
         if layout.nbytes > _LARGE_BYTES:
             torch.cuda.empty_cache()  # what torch keeps for later is not free for the driver
         pointer = ctypes.c_uint64()
-        _check(_driver().cuMemAlloc_v2(ctypes.byref(pointer), ctypes.c_size_t(layout.nbytes)), "cuMemAlloc")
+        deadline = time.monotonic() + _RELEASE_S
+        while status := _driver().cuMemAlloc_v2(ctypes.byref(pointer), ctypes.c_size_t(layout.nbytes)):
+            if status != _OUT_OF_MEMORY or time.monotonic() > deadline:
+                _check(status, "cuMemAlloc")
+            time.sleep(0.05)  # a killed process gives its memory back a little later
         return cls(layout, pointer.value, device, is_owner=True)
 
     @classmethod
@@ -230,5 +237,7 @@ def _make_current(device: int) -> None:
 
 
 def _check(status: int, what: str) -> None:
+    if status == _OUT_OF_MEMORY:
+        raise torch.OutOfMemoryError(f"{what}: out of device memory")
     if status != 0:
         raise RuntimeError(f"{what} failed with CUDA error {status}")

@@ -76,9 +76,9 @@ class Exchange:
             "state": {"names": list(reference.state), "bundle": state_document},
         }
         descriptors = [*init_descriptors, *state_descriptors]
-        self._raise_failure("load", self.runner.ask("load", request, descriptors, timeout_s))
         self._inputs = self._inputs or self._allocate(plan(reference.input_forms))
-        self._outputs = self._allocate(plan(reference.output_forms))
+        self._outputs = self._allocate(plan(reference.output_forms))  # before the program can take all memory
+        self._raise_failure("load", self.runner.ask("load", request, descriptors, timeout_s))
         inputs_document, inputs_descriptors = self._inputs.handle()
         outputs_document, outputs_descriptors = self._outputs.handle()
         if outputs_descriptors:

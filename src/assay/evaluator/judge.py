@@ -158,6 +158,7 @@ class Judge:
         config = self._config
         exchange = self._open(session, program, progress)
         try:
+            _leave_room(session)
             with progress.stage("check"):
                 _guarded(lambda: _check(exchange, session))
             with progress.stage("calibrate"):
@@ -269,6 +270,8 @@ def _guarded(work: Callable[[], _Result]) -> _Result:
     except ProgramFailure as error:
         is_build = error.stage == "build" or error.kind in _BUILD_ERRORS or "building extension" in str(error)
         raise _Ended(Status.BUILD_ERROR if is_build else Status.RUNTIME_ERROR, str(error)) from None
+    except torch.OutOfMemoryError as error:
+        raise _Ended(Status.RUNTIME_ERROR, f"beside this program the device has too little memory: {error}") from None
     except RunnerFailure as error:
         status = {"timeout": Status.TIMEOUT, "protocol": Status.REJECTED}.get(error.kind, Status.RUNTIME_ERROR)
         flags = ("protocol_violation",) if error.kind == "protocol" else ()
@@ -285,6 +288,14 @@ def _lock_down(runner: Runner) -> None:
             raise _Ended(Status.REJECTED, "the runner evaded the lock-down", flag)
     if runner.has_children():
         raise _Ended(Status.REJECTED, "the program left processes behind when it was loaded", flag)
+
+
+def _leave_room(session: Session) -> None:
+    """A program that has taken the device's memory would make the reference fail, not itself."""
+    free_bytes, needed_bytes = session.free_bytes(), session.reference.peak_bytes
+    if free_bytes is not None and free_bytes < needed_bytes:
+        text = f"the program leaves {free_bytes >> 20} MB of device memory, the reference needs {needed_bytes >> 20} MB"
+        raise _Ended(Status.REJECTED, text, ("memory",))
 
 
 def _check(exchange: Exchange, session: Session) -> None:

@@ -61,8 +61,11 @@ class Reference:
         self.input_forms = [_form(tensor) for tensor in first]
         self.state = {name: tensor.detach() for name, tensor in self.model.state_dict().items()}
         copies = [tensor.clone() for tensor in first]
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
         with torch.no_grad():
             self.output_skeleton, outputs = self._call(self.model, copies)
+        self.peak_bytes = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else 0
         self.mutates_inputs = not all(same_bits(now, before) for now, before in zip(copies, first, strict=True))
         self.output_forms = [_form(tensor) for tensor in outputs]
 

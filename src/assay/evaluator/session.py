@@ -60,6 +60,13 @@ class Session:
             self._inputs.close()
             self._inputs = None
 
+    def free_bytes(self) -> int | None:
+        """Device memory that is free now; None on a CPU."""
+        if not self._is_cuda:
+            return None
+        torch.cuda.empty_cache()
+        return torch.cuda.mem_get_info(self.reference.device)[0]
+
     def trials(self) -> Iterator[Trial]:
         """Correctness trials, the odd ones from another distribution than the task's own; kept if they are small."""
         if self._trials is not None:

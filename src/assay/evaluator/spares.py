@@ -7,10 +7,13 @@ further ones.
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from assay.core.errors import EvaluatorError
 from assay.evaluator.processes import Runner
+
+_PATIENCE_S = 3.0
 
 
 class Spares:
@@ -58,7 +61,15 @@ class Spares:
             if self._is_closed:
                 return
             with self._may_start:
-                try:
-                    self._ready.put(self._start())
-                except EvaluatorError as error:
-                    self._ready.put(error)  # for whoever takes it; the next start may succeed
+                self._ready.put(self._started_or_why_not())
+
+    def _started_or_why_not(self) -> Runner | EvaluatorError:
+        """One start, tried again for a while: a killed program gives device memory back a little later."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return self._start()
+            except EvaluatorError as error:
+                if time.monotonic() > deadline:
+                    return error
+                time.sleep(0.1)

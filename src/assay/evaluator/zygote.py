@@ -35,7 +35,7 @@ def main() -> None:
         control.send({"ready": True})
         while True:
             _reap(alive, ended)
-            if not select.select([control.fileno], [], [], 0.5)[0]:
+            if not select.select([control.fileno], [], [], 0.05)[0]:
                 continue
             message, descriptors = control.receive()
             if message["op"] == "fork":

@@ -1,0 +1,145 @@
+"""The evaluator on a GPU: A/A, power and red-team controls, and its speed beside KernelBench's own evaluation.
+
+    ASSAY_KERNELBENCH=CHECKOUT python benchmarks/evaluator_h100.py --out results.json [--sections aa,power,redteam,speed]
+
+Speed: for each task the identical candidate is evaluated by `eval_kernel_against_ref`, in this process, and by Assay with full
+isolation, with the same number of timed calls of reference and candidate, in turn. Calibration of a task's A/A noise is made once a
+device and is reported apart.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import torch
+
+from assay.core.records import Candidate, Task
+from assay.evaluator.audit import audit_aa, audit_power, audit_redteam
+from assay.evaluator.config import EvaluatorConfig
+from assay.evaluator.judge import Judge
+from assay.tasks.suites import load_suite, select_tasks
+
+TASKS = "3,12,14,15,18,23,28,30,36,40,47,95"
+POWER_TASKS = "14,18,36"
+
+
+def main() -> None:
+    """Runs the sections asked for; each is written as soon as it is done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sections", default="aa,power,redteam,speed")
+    parser.add_argument("--tasks", default=TASKS)
+    parser.add_argument("--power-tasks", default=POWER_TASKS)
+    parser.add_argument("--aa-trials", type=int, default=300)
+    parser.add_argument("--power-trials", type=int, default=10)
+    parser.add_argument("--speed-repeats", type=int, default=2)
+    options = parser.parse_args()
+    suite = load_suite("kernelbench/1")
+    tasks = select_tasks(suite, options.tasks.split(","), None).tasks
+    judge = Judge("cuda")
+    results = {"environment": environment(), "argv": sys.argv}
+    started = time.monotonic()
+    for section in options.sections.split(","):
+        if section == "aa":
+            found, tiers = audit_aa(judge, tasks, options.aa_trials, report)
+            results |= {"aa": found.model_dump(), "sandbox": tiers}
+        elif section == "power":
+            chosen = select_tasks(suite, options.power_tasks.split(","), None).tasks
+            found = audit_power(judge, chosen, (0.02,), options.power_trials, report)
+            results["power"] = [row.model_dump() for row in found]
+        elif section == "redteam":
+            results["redteam"] = audit_redteam(judge, report).model_dump()
+        elif section == "speed":
+            results["speed"] = [compare_speed(judge, task, options.speed_repeats) for task in tasks]
+        results[f"{section}_seconds"] = time.monotonic() - started
+        options.out.write_text(json.dumps(results, indent=1))
+    judge.close_now()
+
+
+def report(line: str) -> None:
+    """Progress goes to standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def environment() -> dict[str, str]:
+    """Device, driver and versions."""
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    driver = subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "device": torch.cuda.get_device_name(),
+        "driver": driver,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def compare_speed(judge: Judge, task: Task, repeats: int) -> dict:
+    """Wall seconds of one evaluation of the identical candidate by both, and the stages of ours."""
+    source = task.source.replace("class Model(", "class ModelNew(").replace("super(Model,", "super(ModelNew,")
+    pairs = EvaluatorConfig().pairs
+    first = judge.evaluate_now(task, Candidate(source=source))  # calibrates
+    ours, theirs, stages = [], [], []
+    for _ in range(repeats):
+        found = judge.evaluate_now(task, Candidate(source=source))
+        ours.append(found.seconds)
+        stages.append(found.provenance.facts["stage_s"])
+        calls = found.timed_calls or pairs
+        theirs.append(kernelbench_seconds(task.source, source, calls))
+        torch.cuda.empty_cache()
+    row = {
+        "task": task.id,
+        "reference_ms": first.reference_ms,
+        "status": first.status,
+        "error": first.error[:500],
+        "first_stage_s": first.provenance.facts["stage_s"],
+        "assay_s": statistics.median(ours),
+        "kernelbench_s": statistics.median(theirs),
+        "stage_s": stages[-1],
+        "timed_calls": found.timed_calls,
+    }
+    report(f"speed {task.key}: {row['assay_s']:.2f} s, KernelBench {row['kernelbench_s']:.2f} s")
+    return row
+
+
+def kernelbench_seconds(reference: str, candidate: str, calls: int) -> float:
+    """Wall seconds of KernelBench's evaluation in this process, with `calls` timed calls of each side."""
+    evaluation = _kernelbench_module("kernelbench.eval")
+    started = time.monotonic()
+    evaluation.eval_kernel_against_ref(
+        reference,
+        candidate,
+        num_correct_trials=EvaluatorConfig().correctness_trials,
+        num_perf_trials=calls,
+        measure_performance=True,
+        device=torch.device("cuda:0"),
+    )
+    return time.monotonic() - started
+
+
+def _kernelbench_module(name: str) -> types.ModuleType:
+    """Imports from the checkout; packages that its evaluation does not use are replaced by empty ones where missing."""
+    source = str(Path(os.environ["ASSAY_KERNELBENCH"]) / "src")
+    if source not in sys.path:
+        sys.path.insert(0, source)
+    for unused in ("dotenv", "openai", "litellm", "datasets"):
+        try:
+            importlib.import_module(unused)
+        except ImportError:
+            empty = types.ModuleType(unused)
+            empty.__getattr__ = lambda _name: lambda *_args, **_options: None  # type: ignore[method-assign]
+            sys.modules[unused] = empty
+    return importlib.import_module(name)
+
+
+if __name__ == "__main__":
+    main()

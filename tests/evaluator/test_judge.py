@@ -1,0 +1,248 @@
+"""The judge on a CPU: what becomes of candidates of every kind."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from assay.core.errors import UsageError
+from assay.core.records import Candidate, Evaluation, Status, Task, Verdict
+from assay.evaluator.judge import Judge
+from assay.evaluator.processes import descendants
+
+HEAD = "import torch\nimport torch.nn as nn\n\nSIDE = 160\n\n"
+SOURCE = f"""{HEAD}
+class Model(nn.Module):
+    def __init__(self, side):
+        super().__init__()
+        self.linear = nn.Linear(side, side)
+
+    def forward(self, weights, x):
+        for _ in range(3):
+            y = torch.diag(weights) @ self.linear(x)
+        return y
+
+
+def get_inputs():
+    return [torch.randn(SIDE), torch.randn(SIDE, SIDE)]
+
+
+def get_init_inputs():
+    return [SIDE]
+"""
+TASK = Task(suite="tests", id="scaled_linear", name="scaled_linear", source=SOURCE)
+
+
+def with_body(body: str, head: str = HEAD) -> Candidate:
+    lines = "\n".join("        " + line for line in body.splitlines())
+    return Candidate(
+        source=f"""{head}
+class ModelNew(nn.Module):
+    def __init__(self, side):
+        super().__init__()
+        self.linear = nn.Linear(side, side)
+
+    def forward(self, weights, x):
+{lines}
+"""
+    )
+
+
+FAST = with_body("return weights[:, None] * self.linear(x)")
+
+
+def evaluate(judge: Judge, candidate: Candidate, task: Task = TASK) -> Evaluation:
+    return judge.evaluate_now(task, candidate)
+
+
+def test_a_much_faster_program_is_verified(judge: Judge):
+    found = evaluate(judge, FAST)
+    assert (found.status, found.verdict) == (Status.CORRECT, Verdict.FASTER), found
+    assert found.speedup is not None and found.speedup.low > 1 + found.speedup.margin
+    assert found.speedup.replicates >= 2
+    assert found.timed_calls >= 20
+    assert found.provenance.sandbox
+
+
+def test_the_reference_itself_is_not_faster(judge: Judge):
+    found = judge.evaluate_now(TASK, Candidate(source=SOURCE), class_name="Model")
+    assert found.status is Status.CORRECT
+    assert found.verdict is not Verdict.FASTER
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text"),
+    [
+        ("return weights * self.linear(x)", Status.WRONG_OUTPUT, "relative error"),
+        ("return (weights[:, None] * self.linear(x))[:1]", Status.WRONG_OUTPUT, "outputs"),
+        ("return (weights[:, None] * self.linear(x)).double()", Status.WRONG_OUTPUT, "float64"),
+        ("return [weights[:, None] * self.linear(x)]", Status.WRONG_OUTPUT, "nested"),
+        ("return 'done'", Status.WRONG_OUTPUT, "outputs"),
+        ("return object()", Status.WRONG_OUTPUT, "a object"),
+        ("raise KeyError('missing')", Status.RUNTIME_ERROR, "KeyError"),
+        ("raise SystemExit(0)", Status.RUNTIME_ERROR, "SystemExit"),
+        ("import os; os._exit(0)", Status.RUNTIME_ERROR, "code 0"),
+        ("import ctypes; ctypes.string_at(0)", Status.RUNTIME_ERROR, "SIGSEGV"),
+        ("x.zero_(); return weights[:, None] * self.linear(x)", Status.WRONG_OUTPUT, "relative error"),
+        ("y = weights[:, None] * self.linear(x); x.zero_(); return y", Status.REJECTED, "input 1"),
+    ],
+)
+def test_failures_become_statuses(judge: Judge, body: str, status: Status, text: str):
+    found = evaluate(judge, with_body(body))
+    assert found.status is status, found
+    assert text in found.error
+    assert found.speedup is None
+
+
+def test_a_hanging_program_times_out_and_costs_nobody_else(judge: Judge):
+    assert evaluate(judge, with_body("while True: pass")).status is Status.TIMEOUT
+    assert evaluate(judge, FAST).status is Status.CORRECT
+
+
+def test_a_module_that_does_not_compile_is_a_build_error(judge: Judge):
+    assert evaluate(judge, Candidate(source="class ModelNew(:\n")).status is Status.BUILD_ERROR
+
+
+def test_a_module_without_the_class_is_a_runtime_error(judge: Judge):
+    found = evaluate(judge, Candidate(source="x = 1\n"))
+    assert found.status is Status.RUNTIME_ERROR and "ModelNew" in found.error
+
+
+def test_a_process_left_behind_is_a_rejection(judge: Judge):
+    left = FAST.source + "\nimport subprocess\nsubprocess.Popen(['sleep', '60'])\n"
+    found = evaluate(judge, Candidate(source=left))
+    assert (found.status, found.flags) == (Status.REJECTED, ("background_process",))
+
+
+def test_new_processes_are_refused_after_loading(judge: Judge):
+    found = evaluate(
+        judge,
+        with_body(
+            "self.calls = getattr(self, 'calls', 0) + 1\nif self.calls > 1: __import__('os').fork()\nreturn weights[:, None] * self.linear(x)"
+        ),
+    )
+    assert found.status is Status.RUNTIME_ERROR and "PermissionError" in found.error
+
+
+def test_plain_c_through_ctypes_works(judge: Judge):
+    head = HEAD + (
+        "import ctypes, subprocess, tempfile\n"
+        "folder = tempfile.mkdtemp()\n"
+        "open(folder + '/a.c', 'w').write('void scale(float* y, const float* w, int n) "
+        "{ for (int i = 0; i < n; i++) for (int j = 0; j < n; j++) y[i * n + j] *= w[i]; }')\n"
+        "subprocess.check_call(['cc', '-O2', '-shared', '-fPIC', '-o', folder + '/a.so', folder + '/a.c'])\n"
+        "library = ctypes.CDLL(folder + '/a.so')\n"
+    )
+    body = (
+        "y = self.linear(x)\n"
+        "library.scale(ctypes.c_void_p(y.data_ptr()), ctypes.c_void_p(weights.data_ptr()), y.shape[0])\n"
+        "return y"
+    )
+    found = evaluate(judge, with_body(body, head))
+    assert found.status is Status.CORRECT, found
+
+
+def test_the_sandbox_hides_files_and_the_network(judge: Judge, tmp_path: Path):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    for attempt in (
+        f"open({str(secret)!r}).read()",
+        f"open({str(tmp_path / 'new')!r}, 'w')",
+        "__import__('socket').create_connection(('127.0.0.1', 9))",
+        f"__import__('os').kill({os.getpid()}, 9)",
+    ):
+        found = evaluate(judge, with_body(f"{attempt}\nreturn weights[:, None] * self.linear(x)"))
+        assert found.status is Status.RUNTIME_ERROR, (attempt, found)
+
+
+def test_nothing_is_left_after_many_hostile_candidates(judge: Judge):
+    evaluate(judge, FAST)
+    before = settled()
+    for body in ("import os; os._exit(1)", "import os; os.abort()", "return None", "raise BaseException", "1 / 0"):
+        evaluate(judge, with_body(body))
+    assert settled() == before
+
+
+def settled() -> set[int]:
+    """Processes below this one, once the ended ones have been reaped."""
+    found = set(descendants(os.getpid()))
+    for _ in range(50):
+        time.sleep(0.1)
+        found, last = set(descendants(os.getpid())), found
+        if found == last:
+            break
+    return found
+
+
+def test_a_broken_task_is_the_users_error(judge: Judge):
+    broken = TASK.model_copy(update={"id": "broken", "source": SOURCE.replace("torch.randn(SIDE)", "undefined")})
+    with pytest.raises(UsageError, match=r"tests/broken.*NameError"):
+        evaluate(judge, FAST, broken)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "cpu:0"])
+def test_an_unknown_device_is_the_users_error(device: str):
+    with pytest.raises(UsageError, match=device):
+        Judge(device)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_missing_gpu_is_the_users_error():
+    with pytest.raises(UsageError, match="--device cpu"):
+        Judge("cuda")
+
+
+def test_several_outputs_and_integer_inputs(judge: Judge):
+    source = f"""{HEAD}
+class Model(nn.Module):
+    def forward(self, x, index):
+        return x[index].sum(1), {{"largest": x.amax(), "count": index.numel()}}
+
+
+def get_inputs():
+    return [torch.randn(SIDE, SIDE), torch.randint(0, SIDE, (SIDE,))]
+
+
+def get_init_inputs():
+    return []
+"""
+    task = TASK.model_copy(update={"id": "two_outputs", "source": source})
+    right = source.replace("class Model(", "class ModelNew(")
+    assert evaluate(judge, Candidate(source=right), task).status is Status.CORRECT
+    wrong = right.replace("index.numel()", "index.numel() + 1")
+    assert evaluate(judge, Candidate(source=wrong), task).status is Status.WRONG_OUTPUT
+
+
+def test_the_other_distribution_catches_a_program_that_only_fits_positive_inputs(judge: Judge):
+    source = f"""{HEAD}
+class Model(nn.Module):
+    def forward(self, x):
+        return torch.relu(x)
+
+
+def get_inputs():
+    return [torch.rand(SIDE, SIDE)]
+
+
+def get_init_inputs():
+    return []
+"""
+    task = TASK.model_copy(update={"id": "relu", "source": source})
+    cheat = source.replace("class Model(", "class ModelNew(").replace("torch.relu(x)", "x.clone()")
+    assert evaluate(judge, Candidate(source=cheat), task).status is Status.WRONG_OUTPUT
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_extension_is_compiled_once(judge: Judge):
+    head = HEAD + (
+        "from torch.utils.cpp_extension import load_inline\n"
+        "code = 'torch::Tensor scale(torch::Tensor w, torch::Tensor y) { return w.unsqueeze(1) * y; }'\n"
+        "extension = load_inline(name='scale', cpp_sources=code, functions=['scale'])\n"
+    )
+    candidate = with_body("return extension.scale(weights, self.linear(x))", head)
+    first, second = evaluate(judge, candidate), evaluate(judge, candidate)
+    assert first.status is second.status is Status.CORRECT, first
+    assert second.provenance.facts["stage_s"]["build"] < 0.1 * first.provenance.facts["stage_s"]["build"]
