@@ -1,0 +1,72 @@
+"""Options that commands share, and how they become a configuration."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from assay.runs.config import RunConfig, load_config
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What a run works on. An option that is not given leaves the recipe's value, or the default."""
+
+    model: str | None = None
+    """A name (see `assay models`; default qwen2.5-coder-0.5b), local:PATH-or-hub-id, scripted:FILE or replay:RUN."""
+    suite: str | None = None
+    """starter (default), kernelbench/1 .. /4, a folder of task files, or one file."""
+    scale: str | None = None
+    """Input sizes: default, or gpu (starter), small (all others)."""
+    tasks: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None
+    """Ids of tasks, with commas or spaces between them; see `assay tasks SUITE`."""
+    limit: int | None = None
+    """At most so many tasks."""
+    offset: int | None = None
+    """Leave out so many tasks first."""
+    split: str | None = None
+    """seed:N for the published rule, or the file of a split."""
+    part: Literal["train", "eval"] | None = None
+    """The half of the split (default eval)."""
+    subset: int | None = None
+    """The n-th five of the chosen tasks, instead of limit and offset."""
+    format: Literal["body", "module"] | None = None
+    """What is asked for: the body of forward (default), or a whole module."""
+    temperature: float | None = None
+    """Sampling temperature (default 0.8)."""
+    max_tokens: int | None = None
+    """At most so many tokens a completion (default 256)."""
+    device: str | None = None
+    """cpu, cuda:N, or auto (default): what programs are timed on, and what the model runs on."""
+    seed: int | None = None
+    """Seed of the sampling (default 0)."""
+    recipe: Path | None = None
+    """A TOML file with the run's settings."""
+    set: Annotated[tuple[str, ...], Parameter(show_default=False)] = ()
+    """Any setting: --set sampling.top_p=0.95; may be given several times."""
+
+    def config(self, **more: Any) -> RunConfig:
+        """The configuration; `more` are settings by dotted key (with `__` for the dot) of the command itself."""
+        given = {KEYS[field.name]: getattr(self, field.name) for field in fields(self) if field.name in KEYS}
+        if self.tasks is not None:
+            given["tasks.ids"] = tuple(name for text in self.tasks for name in text.split(",") if name)
+        extra = {key.replace("__", "."): value for key, value in more.items()}
+        return load_config(self.recipe, given | extra, self.set)
+
+
+KEYS = {
+    **{name: name for name in ("model", "suite", "scale", "device", "seed")},
+    "tasks": "tasks.ids",
+    **{name: f"tasks.{name}" for name in ("limit", "offset", "split", "part", "subset")},
+    "format": "prompt.format",
+    "temperature": "sampling.temperature",
+    "max_tokens": "sampling.max_tokens",
+}
+
+
+def new_directory(out: Path | None, name: str) -> Path:
+    """`out`, or a folder under `runs/` that is named after the time."""
+    return out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"

@@ -1,0 +1,176 @@
+"""A run's configuration: defaults, then a recipe (TOML), then command-line options, then `--set`; saved resolved."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, TypeGuard, get_args
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from assay.core.errors import UsageError
+from assay.core.records import Record
+from assay.evaluator.config import EvaluatorConfig
+from assay.prompting.formats import PromptOptions
+
+SUBSET_SIZE = 5  # the published evaluation subsets are consecutive fives of the eval half
+
+
+class TaskFilter(Record):
+    """Which tasks of the suite: the half of a split, of it the ids, of them a window.
+
+    split: `seed:N` (the published rule) or the file of a split; part: its half. subset: the n-th five, from 1, instead
+    of limit and offset.
+    """
+
+    split: str | None = None
+    part: Literal["train", "eval"] = "eval"
+    ids: tuple[str, ...] | None = None
+    subset: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    offset: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        if self.subset is not None and (self.limit is not None or self.offset):
+            raise ValueError("subset stands instead of limit and offset: give one or the other")
+        return self
+
+    @property
+    def window(self) -> tuple[int, int | None]:
+        """Offset and limit."""
+        if self.subset is not None:
+            return (self.subset - 1) * SUBSET_SIZE, SUBSET_SIZE
+        return self.offset, self.limit
+
+
+class PromptConfig(PromptOptions):
+    """What the model is asked. kind `auto`: the kind that the model was measured to answer best."""
+
+    format: Literal["body", "module"] = "body"
+    kind: Literal["auto", "completion", "chat"] = "auto"
+
+
+class SamplingConfig(Record):
+    """How completions are drawn; `chunk` of them at once, which is also what an interruption can lose."""
+
+    temperature: float = Field(default=0.8, ge=0.0, le=10.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    max_tokens: int = Field(default=256, ge=1)
+    chunk: int = Field(default=8, ge=1)
+
+
+class BestOfNConfig(Record):
+    """Best-of-N: k samples a task, in one round."""
+
+    type: Literal["best-of-n"] = "best-of-n"
+    k: int = Field(default=64, ge=1)
+
+
+StrategyConfig = BestOfNConfig
+
+
+class RunConfig(Record):
+    """Everything that a run depends on.
+
+    device: what programs are timed on, and what a local model runs on unless `model_device` says otherwise; `auto` is
+    the first CUDA device, or the CPU. controls: evaluate an identical copy of each reference too. remeasure: how many
+    of a task's fastest candidates are measured again at the end.
+    """
+
+    strategy: StrategyConfig = BestOfNConfig()
+    model: str = "qwen2.5-coder-0.5b"
+    suite: str = "starter"
+    scale: str = "default"
+    tasks: TaskFilter = TaskFilter()
+    prompt: PromptConfig = PromptConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    evaluator: EvaluatorConfig = EvaluatorConfig()
+    device: str = "auto"
+    model_device: str | None = None
+    model_threads: int | None = Field(default=None, ge=1)
+    controls: bool = True
+    remeasure: int = Field(default=3, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+def load_config(recipe: Path | None, options: Mapping[str, Any], sets: Sequence[str] = ()) -> RunConfig:
+    """The configuration from its layers, the later over the earlier.
+
+    recipe: a TOML file with the keys of `RunConfig`. options: dotted key -> value, None for what was not given.
+    sets: `a.b=value`, the value as in TOML, or a bare word. Raises UsageError that names the key and its near matches.
+    """
+    values = _read_recipe(recipe) if recipe else {}
+    given = [(key, value) for key, value in options.items() if value is not None]
+    for key, value in [*given, *map(_assignment, sets)]:
+        _put(values, key, value)
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise UsageError("\n".join(_complaint(one) for one in error.errors())) from None
+
+
+def stored_config(values: Mapping[str, Any], run: Path) -> RunConfig:
+    """The configuration that `run` has stored. UsageError if this version cannot read it."""
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        complaints = "; ".join(_complaint(one) for one in error.errors())
+        raise UsageError(f"{run} has settings that this version of Assay does not know: {complaints}") from None
+
+
+def known_keys(model: type[BaseModel] = RunConfig, prefix: str = "") -> list[str]:
+    """All dotted keys that can be set."""
+    keys: dict[str, None] = {}
+    for name, field in model.model_fields.items():
+        nested = [part for part in (field.annotation, *get_args(field.annotation)) if _is_model(part)]
+        for key in [key for part in nested for key in known_keys(part, f"{prefix}{name}.")] or [f"{prefix}{name}"]:
+            keys[key] = None
+    return list(keys)
+
+
+def _is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _read_recipe(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"recipe {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"recipe {path}: not TOML: {error}") from None
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise UsageError(f"--set {text}: write it as key=value, for example --set sampling.temperature=1.0")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for name in path:
+        values = values.setdefault(name, {})
+        if not isinstance(values, dict):
+            raise UsageError(f"{key}: {name} is a value, not a table")
+    values[last] = value
+
+
+def _complaint(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] != "extra_forbidden":
+        return f"{key or 'configuration'}: {error['msg']} (given: {error['input']!r})"
+    keys = known_keys()
+    by_last = {name: [k for k in keys if k.split(".")[-1] == name] for name in {k.split(".")[-1] for k in keys}}
+    near = difflib.get_close_matches(key, keys, n=3, cutoff=0.7) or [
+        full
+        for name in difflib.get_close_matches(key.split(".")[-1], by_last, n=3, cutoff=0.7)
+        for full in by_last[name]
+    ]
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known keys are {', '.join(keys)}"
+    return f"unknown key {key!r}: {hint}"

@@ -1,0 +1,1 @@
+"""Puts `fakes` where every test can import it."""

@@ -1,0 +1,148 @@
+import asyncio
+import json
+
+import pytest
+from fakes import FakeEvaluator
+
+from assay.core.errors import UsageError
+from assay.runs import lifecycle
+from assay.runs.build import chosen_tasks, reference_copy, resolve
+from assay.runs.config import load_config
+from assay.runs.plan import plan_run
+from assay.runs.single import reference_task
+from assay.runs.store import RunStore
+from assay.tasks.splits import make_split, write_split
+from assay.tasks.suites import load_suite
+
+# Three bodies of forward: right, right in another way, and no program.
+BODIES = ["return torch.nn.functional.gelu(x)\n", "y = torch.nn.functional.gelu(x)\n        return y\n", "(((\n"]
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "script.json"
+    path.write_text(json.dumps({"completions": {"*": BODIES}}))
+    return path
+
+
+@pytest.fixture
+def fake_judge(monkeypatch):
+    """Calls every program the same."""
+
+    class Even(FakeEvaluator):
+        async def evaluate(self, task, candidate):
+            self.asked.append(("evaluate", task.key, candidate.hash))
+            marked = candidate.model_copy(update={"source": candidate.source + "# ratio=1.0"})
+            found = await super().evaluate(task, marked)
+            return found.model_copy(update={"candidate_hash": candidate.hash})
+
+        remeasure = evaluate
+
+    monkeypatch.setattr(lifecycle, "load_evaluator", lambda config: Even())
+
+
+def configure(**options):
+    given = {"device": "cpu", "tasks.ids": ("plain_gelu",), "strategy.k": 6, "sampling.chunk": 2}
+    return resolve(load_config(None, given | options))
+
+
+def begin(config, directory):
+    tools = lifecycle.load_tools(config)
+    asyncio.run(lifecycle.begin(config, chosen_tasks(config), directory, tools, ["test"]))
+
+
+def go_on(directory):
+    config = lifecycle.unfinished(directory)
+    assert config is not None
+    asyncio.run(lifecycle.go_on(directory, lifecycle.load_tools(config), ["test"]))
+
+
+def test_a_scripted_run_stores_programs_of_every_kind(script, fake_judge, tmp_path):
+    begin(configure(model=f"scripted:{script}"), tmp_path / "run")
+    with RunStore.open(tmp_path / "run") as store:
+        attempts = store.attempts()
+        assert store.is_complete() and len(attempts) == 6
+        assert {a.evaluation.status for a in attempts} >= {"correct"}
+        assert all("class ModelNew" in a.candidate.source for a in attempts if a.candidate)
+
+
+def test_a_replayed_run_has_the_same_completions_and_programs(script, fake_judge, tmp_path):
+    begin(configure(model=f"scripted:{script}", **{"prompt.format": "body"}), tmp_path / "run")
+    begin(configure(model=f"replay:{tmp_path / 'run'}", **{"prompt.format": "module"}), tmp_path / "again")
+    with RunStore.open(tmp_path / "run") as first, RunStore.open(tmp_path / "again") as second:
+        assert [a.sample.completion for a in first.attempts()] == [a.sample.completion for a in second.attempts()]
+        assert [a.candidate for a in first.attempts()] == [a.candidate for a in second.attempts()]
+
+
+def test_a_replay_that_is_resumed_goes_on_where_it_was(script, fake_judge, tmp_path):
+    begin(configure(model=f"scripted:{script}"), tmp_path / "run")
+    config = configure(model=f"replay:{tmp_path / 'run'}")
+    begin(config, tmp_path / "again")
+    with RunStore.open(tmp_path / "again", writable=True) as store:
+        whole = [a.sample for a in store.attempts()]
+        sql = store._connection
+        sql.execute("DELETE FROM samples WHERE idx >= 2")
+        sql.execute("DELETE FROM rounds")
+        sql.execute("DELETE FROM meta WHERE key = 'finished_at'")
+    go_on(tmp_path / "again")
+    with RunStore.open(tmp_path / "again") as store:
+        assert [a.sample for a in store.attempts()] == whole
+
+
+def test_other_weights_than_those_a_round_was_begun_with_are_refused(script, fake_judge, tmp_path):
+    begin(configure(model=f"scripted:{script}"), tmp_path / "run")
+    with RunStore.open(tmp_path / "run", writable=True) as store:
+        store._connection.execute("DELETE FROM rounds")
+        store._connection.execute("DELETE FROM meta WHERE key = 'finished_at'")
+    script.write_text(json.dumps({"completions": {"*": ["return x"]}}))
+    with pytest.raises(UsageError, match="begun with other weights"):
+        go_on(tmp_path / "run")
+
+
+def test_a_path_in_the_model_is_made_absolute(script, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert configure(model="scripted:script.json").model == f"scripted:{script}"
+
+
+def test_ids_come_out_of_the_chosen_half_of_a_split(tmp_path):
+    suite = load_suite("starter")
+    split = make_split("starter", [task.id for task in suite.tasks], seed=42)
+    config = load_config(None, {"tasks.split": "seed:42", "tasks.part": "eval"})
+    assert {task.id for task in chosen_tasks(config)} == set(split.eval)
+    write_split(split, tmp_path / "split.json")
+    from_file = load_config(None, {"tasks.split": str(tmp_path / "split.json"), "tasks.part": "train"})
+    assert {task.id for task in chosen_tasks(from_file)} == set(split.train)
+    with pytest.raises(UsageError, match="no task"):
+        chosen_tasks(load_config(None, {"tasks.split": "seed:42", "tasks.ids": (split.train[0],)}))
+
+
+def test_a_split_of_another_suite_is_refused(tmp_path):
+    write_split(make_split("other", ["1", "2", "3"], seed=0), tmp_path / "split.json")
+    with pytest.raises(UsageError, match="of suite other"):
+        chosen_tasks(load_config(None, {"tasks.split": str(tmp_path / "split.json")}))
+
+
+def test_subsets_are_consecutive_fives():
+    ids = [task.id for task in load_suite("starter").tasks]
+    assert [task.id for task in chosen_tasks(load_config(None, {"tasks.subset": 2}))] == ids[5:10]
+
+
+def test_the_plan_bounds_what_a_run_can_cost():
+    config = configure(model="smollm2-135m", **{"tasks.ids": ("plain_gelu", "cumsum_loop")})
+    plan = plan_run(config, chosen_tasks(config))
+    assert (plan.samples, plan.evaluations, plan.controls, plan.remeasurements) == (12, 12, 2, 6)
+    assert plan.completion_tokens == 12 * 256 and plan.prompt_tokens > 0
+
+
+def test_a_copy_of_the_reference_stands_alone():
+    for task in load_suite("starter").tasks:
+        source = reference_copy(task).source
+        assert "class ModelNew" in source and "class Model(" not in source
+
+
+def test_a_reference_is_a_file_or_a_task_of_a_suite(tmp_path):
+    assert reference_task("starter/plain_gelu").id == "plain_gelu"
+    path = tmp_path / "mine.py"
+    path.write_text(load_suite("starter").tasks[0].source)
+    assert reference_task(str(path)).id == "mine"
+    assert reference_task(f"{path}:Model").id == "mine"
