@@ -120,7 +120,9 @@ def test_new_processes_are_refused_after_loading(judge: Judge):
     found = evaluate(
         judge,
         with_body(
-            "self.calls = getattr(self, 'calls', 0) + 1\nif self.calls > 1: __import__('os').fork()\nreturn weights[:, None] * self.linear(x)"
+            "self.calls = getattr(self, 'calls', 0) + 1\n"
+            "if self.calls > 1: __import__('os').fork()\n"
+            "return weights[:, None] * self.linear(x)"
         ),
     )
     assert found.status is Status.RUNTIME_ERROR and "PermissionError" in found.error

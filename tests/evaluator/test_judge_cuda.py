@@ -46,7 +46,10 @@ torch::Tensor run(torch::Tensor x, torch::Tensor w) {{
 }}
 """
 extension = load_inline(
-    name="row_scale", cpp_sources="torch::Tensor run(torch::Tensor x, torch::Tensor w);", cuda_sources=CODE, functions=["run"]
+    name="row_scale",
+    cpp_sources="torch::Tensor run(torch::Tensor x, torch::Tensor w);",
+    cuda_sources=CODE,
+    functions=["run"],
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 import assay
+from assay.cli.audit import audit_command
 from assay.cli.console import say_error
 from assay.cli.demo import demo_command
 from assay.cli.doctor import doctor_command
@@ -33,6 +34,7 @@ app.command(demo_command, name="demo")
 app.command(run_app)
 app.command(resume_command, name="resume")
 app.command(eval_command, name="eval")
+app.command(audit_command, name="audit")
 app.command(select_command, name="select")
 app.command(tasks_command, name="tasks")
 app.command(models_command, name="models")

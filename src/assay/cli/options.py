@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from assay.core.errors import UsageError
 from assay.runs.config import RunConfig, load_config
 
 
@@ -18,7 +19,9 @@ class RunOptions:
     model: str | None = None
     """A name (see `assay models`; default qwen2.5-coder-0.5b), local:PATH-or-hub-id, scripted:FILE or replay:RUN."""
     suite: str | None = None
-    """starter (default), kernelbench/1 .. /4, a folder of task files, or one file."""
+    """starter (default), kernelbench/1 .. /4, a folder of task files, one file, or FILE.py:Class."""
+    input_shapes: str | None = None
+    """Shapes of float32 inputs for a suite that is FILE.py or FILE.py:Class: sizes by x, inputs by commas (4x8,8x16)."""
     scale: str | None = None
     """Input sizes: default, or gpu (starter), small (all others)."""
     tasks: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None
@@ -28,11 +31,11 @@ class RunOptions:
     offset: int | None = None
     """Leave out so many tasks first."""
     split: str | None = None
-    """seed:N for the published rule, or the file of a split."""
+    """seed:N for the published rule, or the file of a split (see `assay split`)."""
     part: Literal["train", "eval"] | None = None
     """The half of the split (default eval)."""
-    subset: int | None = None
-    """The n-th five of the chosen tasks, instead of limit and offset."""
+    subset: Literal["train", "eval"] | int | None = None
+    """train or eval: as --part. A number n: the n-th five of the chosen tasks, instead of limit and offset."""
     format: Literal["body", "module"] | None = None
     """What is asked for: the body of forward (default), or a whole module."""
     temperature: float | None = None
@@ -41,6 +44,8 @@ class RunOptions:
     """At most so many tokens a completion (default 256)."""
     device: str | None = None
     """cpu, cuda:N, or auto (default): what programs are timed on, and what the model runs on."""
+    evaluator: Literal["assay", "kernelbench", "kernelbench-fast", "kernelbench-full"] | None = None
+    """Whose rule decides: assay (default), or KernelBench's published one, fast (1 + 5 trials) or full (5 + 50)."""
     seed: int | None = None
     """Seed of the sampling (default 0)."""
     recipe: Path | None = None
@@ -53,12 +58,23 @@ class RunOptions:
         given = {KEYS[field.name]: getattr(self, field.name) for field in fields(self) if field.name in KEYS}
         if self.tasks is not None:
             given["tasks.ids"] = tuple(name for text in self.tasks for name in text.split(",") if name)
+        if isinstance(self.subset, str):
+            if self.part not in (None, self.subset):
+                raise UsageError(f"--subset {self.subset} and --part {self.part}: name one half of the split")
+            given |= {"tasks.part": self.subset, "tasks.subset": None}
+        if self.evaluator is not None:
+            given["evaluator.rule"] = rule_named(self.evaluator)
         extra = {key.replace("__", "."): value for key, value in more.items()}
         return load_config(self.recipe, given | extra, self.set)
 
 
+def rule_named(name: str) -> str:
+    """The evaluator's rule that an option names; `kernelbench` is its fast form, the one that published runs used."""
+    return "kernelbench-fast" if name == "kernelbench" else name
+
+
 KEYS = {
-    **{name: name for name in ("model", "suite", "scale", "device", "seed")},
+    **{name: name for name in ("model", "suite", "input_shapes", "scale", "device", "seed")},
     "tasks": "tasks.ids",
     **{name: f"tasks.{name}" for name in ("limit", "offset", "split", "part", "subset")},
     "format": "prompt.format",

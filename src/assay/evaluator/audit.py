@@ -7,8 +7,10 @@ cheat may get what it is after, and every honest twin must pass.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from assay.core.records import Candidate, Record, Status, Task, Verdict
+from assay.evaluator.calibration import device_name
 from assay.evaluator.judge import Judge
 from assay.evaluator.redteam.suite import load_redteam
 from assay.stats.intervals import Interval, clopper_pearson
@@ -59,6 +61,43 @@ class AuditReport(Record):
     aa: AaResult | None
     power: tuple[PowerResult, ...]
     redteam: RedTeamResult | None
+
+    @property
+    def is_passed(self) -> bool:
+        """At most 1% of identical programs called faster, at most 1% slower, no cheat missed, no honest twin
+        rejected.
+        """
+        aa, redteam = self.aa, self.redteam
+        has_quiet_aa = aa is None or max(aa.false_faster, aa.false_slower) <= 0.01 * aa.trials
+        return has_quiet_aa and (redteam is None or not (redteam.missed or redteam.honest_rejected))
+
+
+def audit(
+    judge: Judge,
+    tasks: Sequence[Task],
+    *,
+    aa_trials: int,
+    effects: Sequence[float],
+    power_trials: int,
+    power_tasks: int,
+    redteam: Literal["quick", "full"] | None,
+    progress: Progress,
+) -> AuditReport:
+    """All controls; a part with nothing to do is left out of the report."""
+    aa, tiers = audit_aa(judge, tasks, aa_trials, progress) if aa_trials else (None, ())
+    power: tuple[PowerResult, ...] = ()
+    if effects and power_trials:
+        longest = longest_tasks(judge, tasks, power_tasks)
+        power = audit_power(judge, longest, effects, power_trials, progress)
+    red = None if redteam is None else audit_redteam(judge, progress, quick_only=redteam == "quick")
+    return AuditReport(device=device_name(judge.device), sandbox=tiers, aa=aa, power=power, redteam=red)
+
+
+def longest_tasks(judge: Judge, tasks: Sequence[Task], count: int) -> list[Task]:
+    """The `count` tasks whose references take longest; effects are hardest to see on tiny ones."""
+    timed = [(judge.evaluate_now(task, Candidate(source=task.source), class_name="Model"), task) for task in tasks]
+    ranked = sorted(timed, key=lambda pair: -(pair[0].reference_ms or 0.0))
+    return [task for _evaluation, task in ranked[:count]]
 
 
 def audit_aa(judge: Judge, tasks: Sequence[Task], trials: int, progress: Progress) -> tuple[AaResult, tuple[str, ...]]:

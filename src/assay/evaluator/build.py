@@ -1,10 +1,10 @@
 """Compiling a candidate's extensions ahead of its evaluation, in a sandbox, without the device's timing lease.
 
-A candidate that uses `torch.utils.cpp_extension` is executed once in a builder: a runner that may start compilers, sees no device,
-and may write to the candidate's own build directory. Builds are kept by the hash of the candidate and of the toolchain, so
-the same candidate is compiled once; nothing is shared between candidates, since one could poison what another loads.
-Triton compiles when a kernel is first called: its cache lies in the same directory, writable until the first runner of
-the candidate has been locked down.
+A candidate that uses `torch.utils.cpp_extension` is executed once in a builder: a runner that may start compilers, sees
+no device, and may write to the candidate's own build directory. Builds are kept by the hash of the candidate and of the
+toolchain, so the same candidate is compiled once; nothing is shared between candidates, since one could poison what
+another loads. Triton compiles when a kernel is first called: its cache lies in the same directory, writable until the
+first runner of the candidate has been locked down.
 """
 
 import functools
@@ -64,7 +64,8 @@ class Builder:
     def prepare(self, candidate: Candidate) -> Build | None:
         """The build of `candidate`, made now if need be; None if it compiles nothing through torch or Triton.
 
-        Raises ProgramFailure with stage "build" if it does not compile (also where that is already known), or RunnerFailure.
+        Raises ProgramFailure with stage "build" if it does not compile (also where that is already known), or
+        RunnerFailure.
         """
         has_extension = "cpp_extension" in candidate.source
         if not has_extension and "triton" not in candidate.source:

@@ -146,7 +146,9 @@ class CpuBundle:
 
 
 class CudaBundle:
-    """Device memory, shared through CUDA IPC with plain driver allocations (so that a handle names exactly one block)."""
+    """Device memory, shared through CUDA IPC with plain driver allocations (so that a handle names exactly one
+    block).
+    """
 
     def __init__(self, layout: Layout, pointer: int, device: int, *, is_owner: bool) -> None:
         self._layout = layout

@@ -1,21 +1,27 @@
 """The evaluator's settings; the defaults are the recommended ones."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from assay.core.records import Record
+
+Rule = Literal["assay", "kernelbench-fast", "kernelbench-full"]
 
 
 class EvaluatorConfig(Record):
     """One judge's settings.
 
-    threads: CPU threads that a program may use; on a CPU they are pinned to as many cores.
-    minimal_effect: smallest relative gain that may be called `faster`.
-    alpha: two-sided error rate of the interval over all looks.
-    pairs: timed (reference, candidate) pairs in each replicate; a replicate is a fresh process of each.
-    looks: numbers of replicates after which the interval is looked at.
-    calibration_replicates: A/A replicates that the margin and the noise of a task are learnt from, once a device.
+    rule: whose rule decides; `kernelbench-fast` and `-full` are the published one with 1 correctness and 5 timing
+    trials, and with 5 and 50 (`kernelbench_mode.py`), for which the settings of pairs, looks and effects do not count.
+    threads: CPU threads that a program may use; on a CPU they are pinned to as many cores. minimal_effect: smallest
+    relative gain that may be called `faster`. alpha: two-sided error rate of the interval over all looks. pairs: timed
+    (reference, candidate) pairs in each replicate; a replicate is a fresh process of each. looks: numbers of replicates
+    after which the interval is looked at. calibration_replicates: A/A replicates that the margin and the noise of a
+    task are learnt from, once a device.
     """
 
+    rule: Rule = "assay"
     threads: int = Field(default=1, ge=1)
     correctness_trials: int = Field(default=2, ge=1)
     pairs: int = Field(default=10, ge=4)

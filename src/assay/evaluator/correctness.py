@@ -1,8 +1,9 @@
 """Whether an output is what the reference computes.
 
-The expected output is computed in float64 where that is possible. The tolerance is relative to the output's own scale and
-calibrated on the reference: max(SLACK x the error of the reference at its run dtype, a floor for the dtype). Two norms must hold:
-the root-mean-square error (which separates float32 arithmetic, near 1e-6, from TF32, near 3e-4) and the largest error.
+The expected output is computed in float64 where that is possible. The tolerance is relative to the output's own scale
+and calibrated on the reference: max(SLACK x the error of the reference at its run dtype, a floor for the dtype). Two
+norms must hold: the root-mean-square error (which separates float32 arithmetic, near 1e-6, from TF32, near 3e-4) and
+the largest error.
 """
 
 import math
@@ -45,8 +46,8 @@ def floor(dtype: torch.dtype) -> Tolerance:
 def error_between(actual: torch.Tensor, expected: torch.Tensor) -> Tolerance | None:
     """Root-mean-square and largest difference, relative to the scale of `expected`.
 
-    Peak errors are measured against rms(expected) + |expected_i|. None where NaN or infinities are not at the same places. A zero
-    `expected` makes both errors absolute.
+    Peak errors are measured against rms(expected) + |expected_i|. None where NaN or infinities are not at the same
+    places. A zero `expected` makes both errors absolute.
     """
     pairs = list(
         zip(actual.detach().reshape(-1).split(_CHUNK), expected.detach().reshape(-1).split(_CHUNK), strict=True)

@@ -1,4 +1,6 @@
-"""One runner with one program and the buffers that the judge shares with it: fill the inputs, call, take the outputs."""
+"""One runner with one program and the buffers that the judge shares with it: fill the inputs, call, take the
+outputs.
+"""
 
 import time
 from collections.abc import Sequence
@@ -90,7 +92,8 @@ class Exchange:
         self._raise_failure("load", self.runner.ask("bind", request, [*inputs_descriptors, *outputs_descriptors]))
 
     def call(self, inputs: Sequence[torch.Tensor]) -> Call:
-        """One call on fresh values, from a disturbed cache. Afterwards the runner stands still and `outputs` are its own.
+        """One call on fresh values, from a disturbed cache. Afterwards the runner stands still and `outputs` are its
+        own.
 
         Raises WrongForm, ProgramFailure or RunnerFailure.
         """

@@ -218,7 +218,9 @@ class Judge:
         )
 
     def _require_plausible(self, progress: _Progress, session: Session) -> None:
-        """Quarantines what is faster than moving its data; the device's rates are measured again before it is accused."""
+        """Quarantines what is faster than moving its data; the device's rates are measured again before it is
+        accused.
+        """
         typical_ns = float(np.median([ns for times in progress.replicates for ns in times.candidate_ns]))
         floor_ns = session.least_work.floor_ns(ceilings(self._device))
         if typical_ns < floor_ns:

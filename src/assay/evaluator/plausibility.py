@@ -1,9 +1,9 @@
 """What no program can beat: the time that the bytes it must move take at the best rate this device has shown.
 
-Rates are measured once a device and kept. The bytes are those of the outputs (each must be written) and, of every input, the
-share that the reference was seen to depend on. A candidate faster than that by more than SLACK is quarantined (`implausible`).
-Operations give no floor worth having, since a better algorithm may need far fewer than the reference; the measured peak bounds
-only one operation an output element, and serves to put times into perspective.
+Rates are measured once a device and kept. The bytes are those of the outputs (each must be written) and, of every
+input, the share that the reference was seen to depend on. A candidate faster than that by more than SLACK is
+quarantined (`implausible`). Operations give no floor worth having, since a better algorithm may need far fewer than the
+reference; the measured peak bounds only one operation an output element, and serves to put times into perspective.
 """
 
 import json

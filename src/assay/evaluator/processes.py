@@ -100,7 +100,9 @@ class Runner:
     def enter_sandbox(
         self, readable: Sequence[Path] = (), writable: Sequence[Path] = (), environment: Mapping[str, str] | None = None
     ) -> None:
-        """From here on the runner may read a Python installation and `readable`, and write to its scratch and `writable`."""
+        """From here on the runner may read a Python installation and `readable`, and write to its scratch and
+        `writable`.
+        """
         places = {"HOME": self.scratch, "TMPDIR": self.scratch, "CUDA_CACHE_PATH": self.scratch / "cuda"}
         request = {
             "readable": [str(path) for path in (*_system_paths(), *readable)],

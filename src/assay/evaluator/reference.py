@@ -23,8 +23,9 @@ _ORACLE_MEMORY_SHARE = 0.25
 class Trial:
     """One set of inputs with what must come out.
 
-    inputs: pristine tensors, never given away (buffers are filled with copies); expected: float64 where possible; own_errors: the
-    error of the reference at its run dtype; mutated: what the reference leaves in its inputs, None if it leaves them alone.
+    inputs: pristine tensors, never given away (buffers are filled with copies); expected: float64 where possible;
+    own_errors: the error of the reference at its run dtype; mutated: what the reference leaves in its inputs, None if
+    it leaves them alone.
     """
 
     inputs: tuple[torch.Tensor, ...]
@@ -172,7 +173,9 @@ def _form(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _with_signs(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random signs on every element, a negative factor on structured tensors (zeros, symmetry), so that structure stays."""
+    """Random signs on every element, a negative factor on structured tensors (zeros, symmetry), so that structure
+    stays.
+    """
     if not tensor.is_floating_point():
         return tensor
     if _is_structured(tensor):

@@ -1,8 +1,8 @@
 """The runner: a forked, sandboxed process that holds one program, runs it when told to, and reports times.
 
-Untrusted from the moment it has loaded a candidate: a candidate can rewrite everything here. So a runner never holds a verdict,
-an expected output or a seed; the judge bounds its times with its own clock and compares its own copy of the outputs.
-References run in the same harness, so that both sides are timed alike.
+Untrusted from the moment it has loaded a candidate: a candidate can rewrite everything here. So a runner never holds a
+verdict, an expected output or a seed; the judge bounds its times with its own clock and compares its own copy of the
+outputs. References run in the same harness, so that both sides are timed alike.
 
 Replies carry the request's `id`. A failure of the program is the reply {"id", "error": {"kind", "message"}}.
 """
@@ -184,9 +184,9 @@ class _Harness:
     def _run_cuda(self, index: int, spin_us: float) -> dict[str, int]:
         """One call on the device; with `spin_us` > 0 the launches hide behind a spin that fills every processor.
 
-        ns: event time on the default stream; idle_ns: the same to an event taken after the whole device is idle, so that
-        work left on another stream is not lost (the judge compares the difference with the reference's);
-        host_ns: how long the host took to queue the work.
+        ns: event time on the default stream; idle_ns: the same to an event taken after the whole device is idle, so
+        that work left on another stream is not lost (the judge compares the difference with the reference's); host_ns:
+        how long the host took to queue the work.
         """
         stream = torch.cuda.default_stream(index)
         start, end, idle = (torch.cuda.Event(enable_timing=True) for _ in range(3))

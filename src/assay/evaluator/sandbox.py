@@ -1,15 +1,16 @@
 """What a process that runs a candidate may do, in tiers; each tier is used where the kernel grants it, and recorded.
 
     limits      own session, clean environment, no core dumps, bounded files and address space (no RLIMIT_AS with CUDA)
-    namespaces  own network and IPC; on a CPU also own processes (the end of the first one is the end of all) and own /proc.
+    namespaces  own network and IPC; on a CPU also own processes (the end of the first one is the end of all) and own
+    /proc.
                 CUDA does not initialise in a process namespace, nor share memory across user namespaces
     landlock    the file system is read-only but for the scratch directory, other people's files are out of sight,
                 no TCP, no signals and no ptrace to processes outside
     seccomp     no ptrace, no process memory access, no sockets but local ones, no io_uring, no change of affinity or
                 priority; after `lock_down` also no new process and no exec
 
-Not covered: flaws of the kernel or of a GPU driver; timing side channels (a candidate can see how long its turn is away);
-what a candidate does to its own process, its own clock included (the judge's clock and checks answer for that);
+Not covered: flaws of the kernel or of a GPU driver; timing side channels (a candidate can see how long its turn is
+away); what a candidate does to its own process, its own clock included (the judge's clock and checks answer for that);
 device memory and compute that a kernel uses (the judge's watchdog sees host memory only). Without `namespaces` and
 `seccomp` a candidate can leave processes behind until the judge's sweep finds them.
 

@@ -1,7 +1,7 @@
 """Started runners kept ready, so that an evaluation on a GPU does not wait for CUDA to initialise.
 
-Runners are started in the background while the device is not being timed: `quiet()` waits for a start under way and holds back
-further ones.
+Runners are started in the background while the device is not being timed: `quiet()` waits for a start under way and
+holds back further ones.
 """
 
 import contextlib

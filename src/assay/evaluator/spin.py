@@ -1,8 +1,8 @@
 """A kernel that keeps every thread slot of a GPU busy for a given time, so that host launches queue up behind it.
 
-It fills the device (two blocks of 1,024 threads a multiprocessor): no kernel on another stream can run beside it, so no work
-can be done in the shadow before the start event. Written as PTX and loaded through the driver: no compiler is needed.
-Copy engines are not held back.
+It fills the device (two blocks of 1,024 threads a multiprocessor): no kernel on another stream can run beside it, so no
+work can be done in the shadow before the start event. Written as PTX and loaded through the driver: no compiler is
+needed. Copy engines are not held back.
 """
 
 import ctypes

@@ -1,8 +1,8 @@
 """Timing one replicate: pairs of calls, reference and candidate in random order, each on inputs never seen before.
 
-The runner's own clock gives the precise times; the judge's clock around the same calls bounds what a runner may claim. A
-candidate's time by the judge's clock is the reference's runner time less the saving that the judge saw; a runner that claims to
-have saved more is not believed.
+The runner's own clock gives the precise times; the judge's clock around the same calls bounds what a runner may claim.
+A candidate's time by the judge's clock is the reference's runner time less the saving that the judge saw; a runner that
+claims to have saved more is not believed.
 """
 
 import random
@@ -35,8 +35,8 @@ class Times:
     def believed(self) -> "Times":
         """The same with each call's time raised to what the judge's clock says, less the usual overhead.
 
-        The usual overhead is the 75th percentile of (wall - runner time) on the reference in this replicate. Both sides are
-        treated alike, so that identical programs stay alike, and a runner cannot claim less than the judge saw.
+        The usual overhead is the 75th percentile of (wall - runner time) on the reference in this replicate. Both sides
+        are treated alike, so that identical programs stay alike, and a runner cannot claim less than the judge saw.
         """
         overhead = np.subtract(self.reference_wall_ns, self.reference_ns)
         usual_ns = float(np.quantile(overhead, 0.75))
@@ -60,7 +60,8 @@ class Times:
 class Clocks:
     """What the two clocks say about all pairs of an evaluation.
 
-    claimed_ns: median saving a call by the runners' clocks; seen_ns: by the judge's; error_ns: standard error of seen_ns.
+    claimed_ns: median saving a call by the runners' clocks; seen_ns: by the judge's; error_ns: standard error of
+    seen_ns.
     """
 
     reference_ns: float
@@ -70,13 +71,17 @@ class Clocks:
 
     @property
     def is_mismatch(self) -> bool:
-        """The runner claims a saving that the judge did not see, beyond noise and beyond a twentieth of the reference."""
+        """The runner claims a saving that the judge did not see, beyond noise and beyond a twentieth of the
+        reference.
+        """
         allowed_ns = max(5 * self.error_ns, 0.05 * self.reference_ns, 20_000)
         return self.claimed_ns > 0 and self.claimed_ns - self.seen_ns > allowed_ns
 
     @property
     def is_confirmed(self) -> bool:
-        """The judge saw at least half of the claimed saving, beyond doubt: where noise hides it, it is not confirmed."""
+        """The judge saw at least half of the claimed saving, beyond doubt: where noise hides it, it is not
+        confirmed.
+        """
         return self.seen_ns - 2.5 * self.error_ns >= 0.5 * self.claimed_ns
 
 
@@ -147,7 +152,9 @@ def _warm_up(reference: Exchange, candidate: Exchange, make_inputs: Callable[[],
 
 
 def _count_late_work(times: Times, slack_ns: dict[str, list[int]]) -> None:
-    """Where a candidate keeps the device busy after its end event for longer than the reference, that is its time too."""
+    """Where a candidate keeps the device busy after its end event for longer than the reference, that is its time
+    too.
+    """
     usual = float(np.median(slack_ns["reference"]))
     late = float(np.median(slack_ns["candidate"])) - usual
     if late > max(_LATE_WORK_NS, 0.02 * float(np.median(times.candidate_ns))):

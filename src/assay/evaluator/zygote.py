@@ -1,8 +1,8 @@
 """The warm process that runners are forked from: it has imported torch, holds no secret, and runs no candidate.
 
-Started by the judge as `python -m assay.evaluator.zygote`, with one end of a socket pair as standard input. One command a
-message: {"op": "fork", "options": {...}} with the runner's socket; {"op": "status", "pid": P}. When the judge goes away the zygote
-kills every runner and ends.
+Started by the judge as `python -m assay.evaluator.zygote`, with one end of a socket pair as standard input. One command
+a message: {"op": "fork", "options": {...}} with the runner's socket; {"op": "status", "pid": P}. When the judge goes
+away the zygote kills every runner and ends.
 """
 
 import contextlib

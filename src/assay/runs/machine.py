@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from assay.core.records import Record
-from assay.evaluator.sandbox import landlock_abi
 from assay.policies.models import REGISTRY, cache_root
 
 FREE_GB_WANTED = 5.0  # weights of the default model, packed and unpacked, with room for runs
@@ -126,11 +125,14 @@ def _nvcc() -> Finding:
 
 
 def _sandbox() -> Finding:
-    abi = landlock_abi() if sys.platform == "linux" else 0
-    if abi:
-        return Finding(what="landlock", state="good", found=f"version {abi}")
-    advice = "Candidates can read your files: use a Linux kernel of 5.13 or newer with Landlock, or a container."
-    return Finding(what="landlock", state="limited", found="none", advice=advice)
+    if importlib.util.find_spec("torch") is None or sys.platform != "linux":
+        return Finding(what="sandbox", state="missing", found="needs Linux and torch", is_required=True)
+    from assay.evaluator.doctor import ADVICE, missing_tiers, sandbox_tiers
+
+    tiers = sandbox_tiers()
+    missing = missing_tiers(tiers)
+    advice = "; ".join(f"{name}: {ADVICE[name]}" for name in missing)
+    return Finding(what="sandbox", state="limited" if missing else "good", found=", ".join(tiers), advice=advice)
 
 
 def _models() -> Finding:
