@@ -20,7 +20,7 @@ class Model(nn.Module):
         self.linear = nn.Linear(side, side)
 
     def forward(self, weights, x):
-        for _ in range(3):
+        for _ in range(20):
             y = torch.diag(weights) @ self.linear(x)
         return y
 

@@ -104,7 +104,8 @@ NOISES = {
 
 
 def run_to_the_end(rng: np.random.Generator, effect: float, within: str, between: str) -> Verdict:
-    """One whole evaluation: fresh calibration, replicates whose offset is `between` noise, pairs with `within` noise."""
+    """One whole evaluation: fresh calibration, replicates whose offset is `between` noise, pairs with `within`
+    noise."""
 
     def replicate(shift: float) -> np.ndarray:
         drift = np.linspace(-0.01, 0.01, 10) * rng.normal()
