@@ -20,7 +20,7 @@ LAYER = {
     "report": 4,
     "cli": 5,
 }
-RUNNER_SIDE = {"evaluator.runner", "evaluator.zygote", "evaluator.sandbox", "evaluator.channel", "evaluator.devices"}
+RUNNER_SIDE = {f"evaluator.{name}" for name in ("runner", "zygote", "sandbox", "channel", "bundles", "trees", "spin")}
 JUDGE_SIDE_PACKAGES = {"tasks", "stats", "policies", "runs", "cli", "report", "selection", "strategies", "prompting"}
 
 

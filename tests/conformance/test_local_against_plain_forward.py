@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import CONTEXT, save_tiny
+from tiny_models import CONTEXT, save_tiny
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from assay.core.errors import UsageError

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 import torch
-from conftest import save_tiny
+from tiny_models import save_tiny
 from torch import Tensor
 
 from assay.core.errors import PolicyError, UsageError

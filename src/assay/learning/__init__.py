@@ -1,0 +1,1 @@
+"""Layer 1: rewards, advantages and losses; pure functions of arrays."""
