@@ -1,5 +1,7 @@
 """Nested values: taken apart and put together, and what is refused."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -53,3 +55,15 @@ def test_endless_nesting_is_refused():
 
 def test_numbers_that_json_lacks_become_text():
     assert flatten(float("nan"))[0] == {"v": "nan"}
+
+
+def test_tensors_are_freed_without_the_garbage_collector():
+    tensor = torch.ones(4)
+    freed = weakref.ref(tensor)
+    gc.disable()
+    try:
+        flatten([tensor])
+        del tensor
+        assert freed() is None
+    finally:
+        gc.enable()

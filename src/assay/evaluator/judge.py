@@ -156,15 +156,15 @@ class Judge:
 
     def _measure(self, session: Session, program: _Program, progress: _Progress) -> dict[str, Any]:
         config = self._config
+        with progress.stage("calibrate"):  # before the candidate is there to disturb it
+            missing = config.calibration_replicates - len(session.calibration.medians)
+            if missing > 0:
+                session.calibrate(missing)
         exchange = self._open(session, program, progress)
         try:
             _leave_room(session)
             with progress.stage("check"):
                 _guarded(lambda: _check(exchange, session))
-            with progress.stage("calibrate"):
-                missing = config.calibration_replicates - len(session.calibration.medians)
-                if missing > 0:
-                    session.calibrate(missing)
             for look in config.looks:
                 while len(progress.replicates) < look:
                     if progress.replicates:

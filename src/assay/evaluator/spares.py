@@ -1,7 +1,7 @@
 """Started runners kept ready, so that an evaluation on a GPU does not wait for CUDA to initialise.
 
-Runners are started in the background while the device is not being timed: `quiet()` waits for a start under way and
-holds back further ones.
+Runners are started in the background, several at once, while the device is not being timed: `quiet()` waits for the
+starts under way and holds back further ones.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from assay.core.errors import EvaluatorError
 from assay.evaluator.processes import Runner
@@ -23,20 +24,19 @@ class Spares:
         self._start = start
         self._size = size
         self._ready: queue.Queue[Runner | EvaluatorError] = queue.Queue()
-        self._may_start = threading.Lock()
-        self._wanted = threading.Semaphore(0)
+        self._state = threading.Condition()
+        self._starting = 0
+        self._is_quiet = False
         self._is_closed = False
-        self._thread = threading.Thread(target=self._refill, name="assay-spares", daemon=True)
-        if size:
-            self._thread.start()
-            for _ in range(size):
-                self._wanted.release()
+        self._starters = ThreadPoolExecutor(max(1, size), "assay-spares")
+        for _ in range(size):
+            self._starters.submit(self._add)
 
     def take(self) -> Runner:
         """A started runner; another one is started in its place."""
         if not self._size:
             return self._start()
-        self._wanted.release()
+        self._starters.submit(self._add)
         found = self._ready.get()
         if isinstance(found, EvaluatorError):
             raise found
@@ -45,23 +45,36 @@ class Spares:
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
         """No runner is being started inside this block."""
-        with self._may_start:
+        with self._state:
+            self._state.wait_for(lambda: not self._is_quiet)
+            self._is_quiet = True
+            self._state.wait_for(lambda: not self._starting)
+        try:
             yield
+        finally:
+            with self._state:
+                self._is_quiet = False
+                self._state.notify_all()
 
     def close(self) -> None:
         """Stops starting runners; those that are ready are the zygote's to kill."""
-        self._is_closed = True
-        if self._size:
-            self._wanted.release()
-            self._thread.join()
+        with self._state:
+            self._is_closed = True
+            self._state.notify_all()
+        self._starters.shutdown()
 
-    def _refill(self) -> None:
-        while True:
-            self._wanted.acquire()
+    def _add(self) -> None:
+        with self._state:
+            self._state.wait_for(lambda: not self._is_quiet or self._is_closed)
             if self._is_closed:
                 return
-            with self._may_start:
-                self._ready.put(self._started_or_why_not())
+            self._starting += 1
+        try:
+            self._ready.put(self._started_or_why_not())
+        finally:
+            with self._state:
+                self._starting -= 1
+                self._state.notify_all()
 
     def _started_or_why_not(self) -> Runner | EvaluatorError:
         """One start, tried again for a while: a killed program gives device memory back a little later."""

@@ -20,26 +20,26 @@ class UnsupportedValue(TypeError):
 def flatten(value: Any) -> tuple[dict[str, Any], list[torch.Tensor]]:
     """Takes `value` apart. Tensor subclasses are refused: what they do when they are read is their own code."""
     tensors: list[torch.Tensor] = []
+    return _taken_apart(value, tensors, 0), tensors
 
-    def visit(node: Any, depth: int) -> dict[str, Any]:
-        if depth > _MAX_DEPTH:
-            raise UnsupportedValue(f"nested more than {_MAX_DEPTH} deep")
-        if type(node) is torch.Tensor or type(node) is torch.nn.Parameter:
-            tensors.append(node)
-            return {"t": len(tensors) - 1}
-        if type(node) is list:
-            return {"list": [visit(item, depth + 1) for item in node]}
-        if isinstance(node, tuple):
-            return {"tuple": [visit(item, depth + 1) for item in node]}
-        if type(node) is dict:
-            return {"dict": [[str(key), visit(item, depth + 1)] for key, item in node.items()]}
-        if type(node) in _SCALARS:
-            if type(node) is float and not math.isfinite(node):
-                return {"v": repr(node)}
-            return {"v": node}
-        raise UnsupportedValue(f"a {type(node).__name__}")
 
-    return visit(value, 0), tensors
+def _taken_apart(node: Any, tensors: list[torch.Tensor], depth: int) -> dict[str, Any]:
+    # A function of its own and not a closure: a closure that calls itself would keep the tensors alive until the
+    # garbage collector comes by, which on a GPU is too late.
+    if depth > _MAX_DEPTH:
+        raise UnsupportedValue(f"nested more than {_MAX_DEPTH} deep")
+    if type(node) is torch.Tensor or type(node) is torch.nn.Parameter:
+        tensors.append(node)
+        return {"t": len(tensors) - 1}
+    if type(node) is list:
+        return {"list": [_taken_apart(item, tensors, depth + 1) for item in node]}
+    if isinstance(node, tuple):
+        return {"tuple": [_taken_apart(item, tensors, depth + 1) for item in node]}
+    if type(node) is dict:
+        return {"dict": [[str(key), _taken_apart(item, tensors, depth + 1)] for key, item in node.items()]}
+    if type(node) in _SCALARS:
+        return {"v": repr(node) if type(node) is float and not math.isfinite(node) else node}
+    raise UnsupportedValue(f"a {type(node).__name__}")
 
 
 def unflatten(skeleton: dict[str, Any], tensors: Sequence[torch.Tensor]) -> Any:
