@@ -1,10 +1,10 @@
 """The evaluator on a GPU: A/A, power and red-team controls, and its speed beside KernelBench's own evaluation.
 
-    ASSAY_KERNELBENCH=CHECKOUT python benchmarks/evaluator_h100.py --out results.json [--sections aa,power,redteam,speed]
+    ASSAY_KERNELBENCH=CHECKOUT python benchmarks/evaluator_h100.py --out results.json --sections aa,power,redteam,speed
 
-Speed: for each task the identical candidate is evaluated by `eval_kernel_against_ref`, in this process, and by Assay with full
-isolation, with the same number of timed calls of reference and candidate, in turn. Calibration of a task's A/A noise is made once a
-device and is reported apart.
+Speed: for each task the identical candidate is evaluated by `eval_kernel_against_ref`, in this process, and by Assay
+with full isolation, with the same number of timed calls of reference and candidate, in turn. Calibration of a task's
+A/A noise is made once a device and is reported apart.
 """
 
 import argparse

@@ -1,21 +1,22 @@
 """Group-sequential interval for a speedup measured in replicates, and the verdict read from it.
 
-Notation: R replicates so far (a replicate is a fresh reference process and a fresh candidate process), each with n timed pairs;
-x_ri = log(t_reference / t_candidate) of pair i; m_r = median_i x_ri.
+Notation: R replicates so far (a replicate is a fresh reference process and a fresh candidate process), each with n
+timed pairs; x_ri = log(t_reference / t_candidate) of pair i; m_r = median_i x_ri.
 
-Why replicates: two processes that run the same program differ by more than the pairs inside them show (memory placement,
-alignment, clocks), so an interval from one process excludes 1.0 for identical programs far too often. The unit of the analysis is
-therefore m_r, and its standard deviation sigma is pooled from A/A replicates of the reference against itself on the same
-device (`Noise`) and from the replicates at hand.
+Why replicates: two processes that run the same program differ by more than the pairs inside them show (memory
+placement, alignment, clocks), so an interval from one process excludes 1.0 for identical programs far too often. The
+unit of the analysis is therefore m_r, and its standard deviation sigma is pooled from A/A replicates of the reference
+against itself on the same device (`Noise`) and from the replicates at hand.
 
 Interval: mean_r m_r +- t(1 - a/2; nu) * s / sqrt(R), with
     s^2 = max(pooled variance, mean within-replicate squared error of the median), nu = nu_AA + R - 1,
     pooled variance = (nu_AA sigma_AA^2 + sum_r (m_r - mean)^2) / (nu_AA + R - 1).
-Looks: the error rate alpha is spent over the looks by Lan and DeMets (Biometrika 70, 1983) with the Pocock-type function
-alpha * ln(1 + (e - 1) f) at information fraction f = R / R_max; each look uses the increment as its own level, so that by the union
-bound the total two-sided error is at most alpha, whatever the dependence between looks.
-Degenerate cases: no A/A noise and a single replicate give no interval (None); equal medians give one of the within-replicate width.
-Assumes that replicate medians are independent given the task and about as variable for the candidate as for the reference.
+Looks: the error rate alpha is spent over the looks by Lan and DeMets (Biometrika 70, 1983) with the Pocock-type
+function alpha * ln(1 + (e - 1) f) at information fraction f = R / R_max; each look uses the increment as its own level,
+so that by the union bound the total two-sided error is at most alpha, whatever the dependence between looks.
+Degenerate cases: fewer than two A/A replicates are refused; equal medians give an interval of the pooled width.
+Assumes that replicate medians are independent given the task, and about as variable for the candidate as for the
+reference; `tests/stats/test_sequential.py` simulates noise that is heavy-tailed, drifting and bimodal.
 """
 
 import math
@@ -36,8 +37,8 @@ _MEDIAN_EFFICIENCY = math.sqrt(math.pi / 2)  # standard error of a median over t
 class Noise:
     """What A/A replicates of one task on one device have shown.
 
-    sd: standard deviation of replicate medians (log units); degrees: its degrees of freedom; bias: the largest systematic
-    A/A difference that they cannot rule out, |mean| + t(0.975) sd / sqrt(J).
+    sd: standard deviation of replicate medians (log units); degrees: its degrees of freedom; bias: the largest
+    systematic A/A difference that they cannot rule out, |mean| + t(0.975) sd / sqrt(J).
     """
 
     sd: float
