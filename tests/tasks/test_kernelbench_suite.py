@@ -1,3 +1,4 @@
+import json
 import os
 
 import pytest
@@ -70,3 +71,23 @@ def test_small_inputs_fit_in_16_mb_and_differ_from_the_published_ones(level):
         assert scaled.key == f"{task.key}@small"
         assert scaled.source != task.source
         assert (input_elements(scaled.source) or 0) * 4 <= 16 * 2**20, task.name
+
+
+def test_findings_of_an_audit_become_warnings_of_the_audited_source_and_scale_only(checkout, monkeypatch):
+    first, second, _ = load_suite("kernelbench/1").tasks
+    entry = {"assay": ["unfit"], "kernelbench": ["accepts zeros"]}
+    tasks = {first.id: {"hash": first.hash, **entry}, second.id: {"hash": "another text", **entry}}
+    (checkout / "audit.json").write_text(json.dumps({"kernelbench/1": {"default": {"tasks": tasks}}}))
+    monkeypatch.setattr(kernelbench, "AUDIT", checkout / "audit.json")
+    assert [task.warnings for task in load_suite("kernelbench/1").tasks] == [("unfit", "accepts zeros"), (), ()]
+    assert not any(task.warnings for task in load_suite("kernelbench/1", "small").tasks)
+
+
+@needs_checkout
+def test_every_shipped_finding_is_of_a_published_problem():
+    document = json.loads(kernelbench.AUDIT.read_text())
+    assert document["kernelbench/1"]["small"]["audited"] == 100
+    for suite, scales in document.items():
+        for scale, found in scales.items():
+            warned = {task.id for task in load_suite(suite, scale).tasks if task.warnings}
+            assert warned == set(found["tasks"]), (suite, scale)

@@ -165,3 +165,21 @@ def test_a_unicode_prefix_on_the_line_does_not_shift_the_renaming(tmp_path):
 def test_a_module_that_cannot_become_a_task_is_a_usage_error(tmp_path, text, class_name, shapes, message):
     with pytest.raises(UsageError, match=message):
         task_from_module(_write(tmp_path, "m.py", text), class_name, shapes)
+
+
+def test_given_shapes_are_the_scale_of_the_task_and_part_of_its_key(tmp_path):
+    path = _write(tmp_path, "m.py", MODULE)
+    small, large = (load_suite(f"{path}:Block", input_shapes=shapes).tasks[0] for shapes in ("4x8", "16x8, 2"))
+    assert small.key.endswith("m.Block@4x8") and large.key.endswith("m.Block@16x8,2")
+    assert small.hash != large.hash
+
+
+def test_a_file_with_one_module_and_shapes_needs_no_class_name(tmp_path):
+    path = _write(tmp_path, "m.py", MODULE)
+    assert load_suite(str(path), input_shapes="4x8").tasks[0].id == "m.Block"
+
+
+def test_a_task_file_with_shapes_takes_them_instead_of_its_own_inputs(tmp_path):
+    path = _write(tmp_path, "a.py", TASK)
+    task = load_suite(str(path), input_shapes="3x8").tasks[0]
+    assert task.key.endswith("a@3x8") and _run(task).shape == (3, 8)

@@ -26,6 +26,9 @@ def launch(config: RunConfig, directory: Path, argv: Sequence[str], *, dry_run: 
             print_text(plan_words(plan))
         return
     say(plan_words(plan))
+    for task in tasks:
+        for warning in task.warnings:
+            say(f"warning: {task.key}: {warning}")
     with Narrator() as narrator:
         with terminable():
             tools = load_tools(config, narrator.loading)

@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 import assay
+from assay.cli.analyze import analyze_command
 from assay.cli.audit import audit_command
 from assay.cli.console import say_error
 from assay.cli.demo import demo_command
 from assay.cli.doctor import doctor_command
 from assay.cli.eval import eval_command
 from assay.cli.exits import FAILURE, INTERRUPTED, RESUMABLE, USAGE
+from assay.cli.export import export_command
 from assay.cli.models import models_command
 from assay.cli.resume import resume_command
 from assay.cli.run import best_of_n
 from assay.cli.select import select_command
+from assay.cli.split import split_command
 from assay.cli.tasks import tasks_command
 from assay.core.errors import AssayError, Interrupted, UsageError
 
@@ -36,7 +39,10 @@ app.command(resume_command, name="resume")
 app.command(eval_command, name="eval")
 app.command(audit_command, name="audit")
 app.command(select_command, name="select")
+app.command(analyze_command, name="analyze")
 app.command(tasks_command, name="tasks")
+app.command(split_command, name="split")
+app.command(export_command, name="export")
 app.command(models_command, name="models")
 app.command(doctor_command, name="doctor")
 

@@ -21,7 +21,7 @@ class RunOptions:
     suite: str | None = None
     """starter (default), kernelbench/1 .. /4, a folder of task files, one file, or FILE.py:Class."""
     input_shapes: str | None = None
-    """Shapes of float32 inputs for a suite that is FILE.py or FILE.py:Class: sizes by x, inputs by commas (4x8,8x16)."""
+    """Shapes of float32 inputs for a suite that is FILE.py or FILE.py:Class, as 4x8,8x16 for two."""
     scale: str | None = None
     """Input sizes: default, or gpu (starter), small (all others)."""
     tasks: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None

@@ -65,7 +65,11 @@ def _ratio(one: Measured | None) -> str:
 def _interval(one: Measured | None) -> str:
     if one is None:
         return "-"
-    return str(one.status) if one.low is None else f"{one.verdict} {one.ratio:.2f}x [{one.low:.2f}, {one.high:.2f}]"
+    if one.low is None:
+        return str(one.status)
+    if one.verdict is None:  # by KernelBench's rule, which knows no interval
+        return f"{one.ratio:.2f}x, no verdict"
+    return f"{one.verdict} {one.ratio:.2f}x [{one.low:.2f}, {one.high:.2f}]"
 
 
 def _control(one: Measured | None) -> str:

@@ -110,7 +110,9 @@ def speedup_words(found: Evaluation) -> str:
         flags = f" ({', '.join(found.flags)})" if found.flags else ""
         return f"{str(found.status).replace('_', ' ')}{flags}"
     one = found.speedup
-    return f"{found.verdict or 'no verdict'}, {one.ratio:.3f}x [{one.low:.3f}, {one.high:.3f}]"
+    if found.verdict is None:
+        return f"no verdict, {one.ratio:.3f}x"
+    return f"{found.verdict}, {one.ratio:.3f}x [{one.low:.3f}, {one.high:.3f}]"
 
 
 def _summary(looks: list[Evaluated]) -> str:

@@ -2,17 +2,21 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from assay.cli.options import RunOptions, new_directory
+from assay.core.errors import UsageError
 
 
 def best_of_n(
     options: RunOptions | None = None,
     *,
     k: Annotated[int | None, Parameter(name=["-k", "--k"])] = None,
+    evaluate: str | None = None,
+    rank: Literal["surprisal", "confidence", "random"] | None = None,
+    null_evaluations: int | None = None,
     out: Path | None = None,
     dry_run: bool = False,
     json: bool = False,
@@ -25,6 +29,14 @@ def best_of_n(
         What the run works on.
     k
         Samples a task (default 64).
+    evaluate
+        top-M: evaluate only the first M samples of each task by --rank; the others are stored unevaluated.
+    rank
+        The order of --evaluate: least expected first (surprisal, the default), most expected first (confidence), or
+        random.
+    null_evaluations
+        Identical copies of each reference that are evaluated beside the samples, each measured by itself (default 1);
+        what `assay analyze --null` draws from.
     out
         Directory of the run; default: a new one under runs/.
     dry_run
@@ -35,5 +47,18 @@ def best_of_n(
     """
     from assay.cli.launch import launch
 
-    config = (options or RunOptions()).config(strategy__type="best-of-n", strategy__k=k)
+    config = (options or RunOptions()).config(
+        strategy__type="best-of-n",
+        strategy__k=k,
+        strategy__shortlist__top=None if evaluate is None else _shortlist_size(evaluate),
+        strategy__shortlist__rank=rank,
+        null_evaluations=null_evaluations,
+    )
     launch(config, new_directory(out, "best-of-n"), sys.argv, dry_run=dry_run, as_json=json)
+
+
+def _shortlist_size(text: str) -> int:
+    size = text.removeprefix("top-")
+    if size == text or not (size.isascii() and size.isdigit()):
+        raise UsageError(f"--evaluate {text}: write top-M, for example top-8")
+    return int(size)

@@ -53,6 +53,11 @@ class Calibration:
         temporary.write_text(json.dumps({"medians": self.medians}))
         temporary.replace(self._path)
 
+    def replace(self, medians: list[float]) -> None:
+        """Forgets what was measured before: the machine was in another state then."""
+        self.medians = []
+        self.add(medians)
+
     @property
     def noise(self) -> Noise:
         """Noise of the replicates so far; raises ValueError for fewer than two."""

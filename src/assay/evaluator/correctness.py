@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 
 SLACK = 8.0
+WIDEST = 50.0
 _CHUNK = 1 << 24  # elements compared at once, so that a comparison needs little memory
 
 
@@ -24,10 +25,11 @@ class Tolerance:
     peak: float
 
     def widened(self, error: "Tolerance | None") -> "Tolerance":
-        """At least SLACK times `error`."""
+        """At least SLACK times `error`, at most WIDEST times itself: a reference that is wild excuses nothing."""
         if error is None:
             return self
-        return Tolerance(max(self.rms, SLACK * error.rms), max(self.peak, SLACK * error.peak))
+        rms = min(max(self.rms, SLACK * error.rms), WIDEST * self.rms)
+        return Tolerance(rms, min(max(self.peak, SLACK * error.peak), WIDEST * self.peak))
 
 
 _FLOOR = {

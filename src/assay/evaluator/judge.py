@@ -157,9 +157,7 @@ class Judge:
     def _measure(self, session: Session, program: _Program, progress: _Progress) -> dict[str, Any]:
         config = self._config
         with progress.stage("calibrate"):  # before the candidate is there to disturb it
-            missing = config.calibration_replicates - len(session.calibration.medians)
-            if missing > 0:
-                session.calibrate(missing)
+            session.ensure_calibrated()
         exchange = self._open(session, program, progress)
         try:
             _leave_room(session)

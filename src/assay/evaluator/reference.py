@@ -38,36 +38,45 @@ class Reference:
     """The reference program of one task on one device."""
 
     def __init__(self, task: Task, device: str, init_seed: int) -> None:
+        """Runs the task's source; raises UsageError that names the task if any part of it fails."""
         self.task = task
         self.device = torch.device(device)
         self.init_seed = init_seed
-        module = types.ModuleType(f"assay_task_{task.hash}")
-        self._module = module
         try:
-            with self._randomness(init_seed):
-                exec(compile(task.source, f"<task {task.key}>", "exec"), module.__dict__)
-                arguments = module.get_init_inputs()
-                self.init_skeleton, init_tensors = flatten(list(arguments))
-                self.init_tensors = [tensor.to(self.device) for tensor in init_tensors]
-                torch.manual_seed(init_seed)
-                self.model = module.Model(*unflatten(self.init_skeleton, init_tensors)).to(self.device)
-            first = self.make_inputs(init_seed)
+            self._construct()
+            self._run_once()
         except UnsupportedValue as error:
-            raise UsageError(
-                f"task {task.key}: its inputs hold {error}; use tensors, numbers, lists, tuples"
-            ) from error
-        except Exception as error:
+            text = f"task {task.key}: its inputs or outputs hold {error}; use tensors, numbers, lists, tuples"
+            raise UsageError(text) from error
+        except torch.OutOfMemoryError as error:
+            raise UsageError(f"task {task.key} does not fit into the memory of {device}: {error}") from error
+        except Exception as error:  # whatever a task's own code raises is the task's fault
             raise UsageError(f"task {task.key} does not run: {type(error).__name__}: {error}") from error
+
+    def _construct(self) -> None:
+        self._module = types.ModuleType(f"assay_task_{self.task.hash}")
+        with self._randomness(self.init_seed):
+            exec(compile(self.task.source, f"<task {self.task.key}>", "exec"), self._module.__dict__)
+            self.init_skeleton, init_tensors = flatten(list(self._module.get_init_inputs()))
+            self.init_tensors = [tensor.to(self.device) for tensor in init_tensors]
+            torch.manual_seed(self.init_seed)
+            model = self._module.Model(*unflatten(self.init_skeleton, init_tensors))
+        self.model: torch.nn.Module = model.to(self.device)
+        self.state = {name: tensor.detach() for name, tensor in self.model.state_dict().items()}
+
+    def _run_once(self) -> None:
+        """Learns the forms of inputs and outputs, the peak of memory, and whether inputs are changed."""
+        first = self.make_inputs(self.init_seed)
         self.input_skeleton = self._skeleton
         self.input_forms = [_form(tensor) for tensor in first]
-        self.state = {name: tensor.detach() for name, tensor in self.model.state_dict().items()}
-        copies = [tensor.clone() for tensor in first]
-        if self.device.type == "cuda":
+        given = [tensor.clone() for tensor in first]
+        is_cuda = self.device.type == "cuda"
+        if is_cuda:
             torch.cuda.reset_peak_memory_stats(self.device)
         with torch.no_grad():
-            self.output_skeleton, outputs = self._call(self.model, copies)
-        self.peak_bytes = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else 0
-        self.mutates_inputs = not all(same_bits(now, before) for now, before in zip(copies, first, strict=True))
+            self.output_skeleton, outputs = self._call(self.model, given)
+        self.peak_bytes = torch.cuda.max_memory_allocated(self.device) if is_cuda else 0
+        self.mutates_inputs = not all(same_bits(now, before) for now, before in zip(given, first, strict=True))
         self.output_forms = [_form(tensor) for tensor in outputs]
 
     @property
@@ -173,15 +182,13 @@ def _form(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _with_signs(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random signs on every element, a negative factor on structured tensors (zeros, symmetry), so that structure
-    stays.
-    """
+    """Random signs and larger values on every element; only a negative factor where zeros or symmetry are structure."""
     if not tensor.is_floating_point():
         return tensor
     if _is_structured(tensor):
-        return tensor * -0.8
+        return tensor * -1.3
     signs = torch.randint(0, 2, tensor.shape, generator=generator, device=tensor.device, dtype=torch.int8) * 2 - 1
-    return tensor * signs * 0.8
+    return tensor * signs * 1.6
 
 
 def _scaled(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

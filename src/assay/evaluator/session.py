@@ -20,10 +20,12 @@ from assay.evaluator.processes import ProgramFailure, RunnerFailure
 from assay.evaluator.reference import Reference, Trial
 from assay.evaluator.spares import Spares
 from assay.evaluator.timing import Times, time_pairs
+from assay.stats.sequential import Noise
 
 _REPLICATE_BUDGET_S = 20.0
 _KEPT_TRIAL_BYTES = 1 << 30
 _LARGE_BYTES = 1 << 30
+_NOISY_BIAS = 0.02
 _REFERENCE_PATIENCE = 10  # a reference may take this many times longer than a candidate before it is given up
 
 Check = Callable[[list[torch.Tensor], list[torch.Tensor]], None]
@@ -39,6 +41,7 @@ class Session:
         self.reference = Reference(task, device, self._seed())
         self.least_work = least_work(self.reference)
         self.calibration = Calibration(device, task.hash, config.threads, config.pairs)
+        self._is_calibration_checked = False
         self._trials: list[Trial] | None = None
         self._is_cuda = self.reference.device.type == "cuda"
         self._inputs: Bundle | None = None  # on a GPU all programs share one set of input buffers
@@ -145,8 +148,24 @@ class Session:
         self.open_ahead()
         return times
 
+    def ensure_calibrated(self) -> None:
+        """Measures the A/A noise if it is not known, or once again if what is known comes from a noisy moment."""
+        missing = self._config.calibration_replicates - len(self.calibration.medians)
+        if missing > 0:
+            self.calibrate(missing)
+        elif not self._is_calibration_checked and self.calibration.noise.bias > _NOISY_BIAS:
+            medians = self._aa_medians(self._config.calibration_replicates)
+            if Noise.from_medians(medians).bias < self.calibration.noise.bias:
+                self.calibration.replace(medians)
+        self._is_calibration_checked = True
+
     def calibrate(self, replicates: int) -> list[float]:
         """Times A/A replicates, keeps their medians (log ratios), and returns them."""
+        medians = self._aa_medians(replicates)
+        self.calibration.add(medians)
+        return medians
+
+    def _aa_medians(self, replicates: int) -> list[float]:
         medians = []
         for _ in range(replicates):
             other = self.open_reference()
@@ -157,7 +176,6 @@ class Session:
             finally:
                 other.close()
             medians.append(float(np.median(times.believed().log_ratios())))
-        self.calibration.add(medians)
         return medians
 
     def _seed(self) -> int:

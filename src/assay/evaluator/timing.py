@@ -15,9 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from assay.evaluator.exchange import Exchange
+from assay.stats.sequential import median_and_error
 
-_MAD_TO_SD = 1.4826  # a normal distribution's standard deviation over its median absolute deviation
-_MEDIAN_EFFICIENCY = np.sqrt(np.pi / 2)  # standard error of a median over that of a mean, normal data
 _LATE_WORK_NS = 30_000
 _SPIN_SLACK_US = 60.0
 _LONGEST_SPIN_US = 20_000.0
@@ -94,13 +93,12 @@ def compare_clocks(replicates: list[Times]) -> Clocks:
     claimed = pooled("reference_ns") - pooled("candidate_ns")
     seen = pooled("reference_wall_ns") - pooled("candidate_wall_ns")
     excess = claimed - seen  # pair by pair: what slows a call down slows it on both clocks
-    center = float(np.median(excess))
-    spread = _MAD_TO_SD * float(np.median(np.abs(excess - center)))
+    center, error_ns = median_and_error(excess)
     return Clocks(
         reference_ns=float(np.median(pooled("reference_ns"))),
         claimed_ns=float(np.median(claimed)),
         seen_ns=float(np.median(claimed)) - center,
-        error_ns=float(_MEDIAN_EFFICIENCY * spread / np.sqrt(excess.size)),
+        error_ns=error_ns,
     )
 
 

@@ -19,6 +19,7 @@ def evaluation_document(found: Evaluation) -> dict[str, Any]:
         "reference_ms": found.reference_ms,
         "sandbox": list(found.provenance.sandbox),
         "device": found.provenance.device,
+        "evaluator": found.provenance.evaluator,
         "task": found.task_key,
         "error": found.error,
     }

@@ -34,7 +34,7 @@ class TaskLine(Record):
 
     fast_raw: correct with a point estimate above 1; fast_verified: with the verdict `faster`. picked: the program to
     report, at its first look; again: the same one measured afresh, which is the number to report; control: an identical
-    copy of the reference. None where there is none.
+    copy of the reference, the first of all `controls`. None where there is none.
     """
 
     task: str
@@ -47,6 +47,7 @@ class TaskLine(Record):
     picked: Measured | None
     again: Measured | None
     control: Measured | None
+    controls: tuple[Measured, ...]
 
     @property
     def is_win(self) -> bool:
@@ -114,7 +115,9 @@ def task_lines(
     for row, key in enumerate(columns.task_key):
         rows[key].append(row)
     remeasured = {(one.task_key, one.candidate_hash): one for one in again}
-    control = {one.task_key: one for one in controls}
+    copies: dict[str, list[Measured]] = {key: [] for key in keys}
+    for one in controls:
+        copies[one.task_key] += [found] if (found := _measured(one)) else []
     looks_of: dict[str, list[Evaluation]] = {key: [] for key in keys}
     for look in looks:
         looks_of[look.task_key].append(look)
@@ -134,7 +137,8 @@ def task_lines(
                 fast_verified=sum(columns.verdict[row] == Verdict.FASTER for row in rows[key]),
                 picked=_measured(picked),
                 again=_measured(remeasured.get((key, picked.candidate_hash)) if picked else None),
-                control=_measured(control.get(key)),
+                control=next(iter(copies[key]), None),
+                controls=tuple(copies[key]),
             )
         )
     return tuple(lines)

@@ -13,7 +13,7 @@ def in_words(tables: RunTables) -> str:
     lines = [line for line in tables.tasks if line.samples]
     if not lines:
         return "Nothing was sampled, so nothing can be said."
-    said = [_wins(lines), _raw_rule(lines), _controls([line.control for line in tables.tasks if line.control])]
+    said = [_wins(lines), _raw_rule(lines), _controls([control for line in tables.tasks for control in line.controls])]
     if not tables.is_complete:
         said.insert(0, "The run is not complete.")
     return " ".join(text for text in said if text)

@@ -26,7 +26,7 @@ SEED_SPLIT = "seed:"
 def chosen_tasks(config: RunConfig) -> tuple[Task, ...]:
     """The tasks of a run. UsageError for a suite, split or id that does not exist, and where nothing is left."""
     wanted = config.tasks
-    suite = load_suite(config.suite, config.scale)
+    suite = load_suite(config.suite, config.scale, config.input_shapes)
     if wanted.split is not None:
         split = _split(suite, wanted)
         part = split.train if wanted.part == "train" else split.eval
@@ -45,8 +45,8 @@ def resolve(config: RunConfig) -> RunConfig:
         # A stored completion answers the prompt that it was drawn from.
         with RunStore.open(Path(config.model.removeprefix(REPLAY))) as store:
             config = config.model_copy(update={"prompt": stored_config(store.config, store.directory).prompt})
-    device = _device(config.device)
-    model_device = _device(config.model_device) if config.model_device else device
+    device = device_named(config.device)
+    model_device = device_named(config.model_device) if config.model_device else device
     return config.model_copy(update={"model": _absolute(config.model), "device": device, "model_device": model_device})
 
 
@@ -99,10 +99,14 @@ def load_policy(config: RunConfig, progress: Progress | None = None) -> Policy:
 
 
 def load_evaluator(config: RunConfig) -> Evaluator:
-    """The judge of a resolved configuration's device."""
-    from assay.evaluator.judge import Judge
+    """The judge of a resolved configuration's device, by the rule that it names."""
+    if config.evaluator.rule == "assay":
+        from assay.evaluator.judge import Judge
 
-    return Judge(config.device, config.evaluator)
+        return Judge(config.device, config.evaluator)
+    from assay.evaluator.kernelbench_mode import KernelBenchJudge
+
+    return KernelBenchJudge(config.device, config.evaluator)
 
 
 def assemble(config: RunConfig, tasks: tuple[Task, ...], policy: Policy, evaluator: Evaluator) -> Parts:
@@ -121,6 +125,8 @@ def assemble(config: RunConfig, tasks: tuple[Task, ...], policy: Policy, evaluat
         seed=config.seed,
         chunk=config.sampling.chunk,
         remeasure=config.remeasure,
+        shortlist=config.strategy.shortlist,
+        null_evaluations=config.null_evaluations,
     )
 
 
@@ -160,7 +166,11 @@ def _absolute(spec: str) -> str:
     return f"{kind}:{path.resolve()}" if separator and path.exists() else spec
 
 
-def _device(name: str) -> str:
+def device_named(name: str) -> str:
+    """`cpu` or `cuda:N` for a device as users name it; `auto` is the first CUDA device, or else the CPU.
+
+    UsageError for a device that is not there.
+    """
     if name == "cpu":
         return name
     if name != "auto" and name != "cuda" and not name.startswith("cuda:"):

@@ -12,6 +12,7 @@ from assay.core.errors import UsageError
 from assay.core.records import Record
 from assay.evaluator.config import EvaluatorConfig
 from assay.prompting.formats import PromptOptions
+from assay.selection.shortlist import Shortlist
 
 SUBSET_SIZE = 5  # the published evaluation subsets are consecutive fives of the eval half
 
@@ -61,10 +62,17 @@ class SamplingConfig(Record):
 
 
 class BestOfNConfig(Record):
-    """Best-of-N: k samples a task, in one round."""
+    """Best-of-N: k samples a task, in one round. shortlist: evaluate only some of them; the others are stored."""
 
     type: Literal["best-of-n"] = "best-of-n"
     k: int = Field(default=64, ge=1)
+    shortlist: Shortlist | None = None
+
+    @model_validator(mode="after")
+    def _shortlist_fits(self) -> Self:
+        if self.shortlist is not None and self.shortlist.top > self.k:
+            raise ValueError(f"a shortlist of {self.shortlist.top} of k = {self.k} samples: top is at most k")
+        return self
 
 
 StrategyConfig = BestOfNConfig
@@ -73,14 +81,16 @@ StrategyConfig = BestOfNConfig
 class RunConfig(Record):
     """Everything that a run depends on.
 
+    input_shapes: shapes of float32 inputs for a suite that is one file ("4x8,8x16"), instead of what the file makes.
     device: what programs are timed on, and what a local model runs on unless `model_device` says otherwise; `auto` is
-    the first CUDA device, or the CPU. controls: evaluate an identical copy of each reference too. remeasure: how many
-    of a task's fastest candidates are measured again at the end.
+    the first CUDA device, or the CPU. controls: evaluate `null_evaluations` identical copies of each reference too,
+    each measured by itself. remeasure: how many of a task's fastest candidates are measured again at the end.
     """
 
     strategy: StrategyConfig = BestOfNConfig()
     model: str = "qwen2.5-coder-0.5b"
     suite: str = "starter"
+    input_shapes: str | None = None
     scale: str = "default"
     tasks: TaskFilter = TaskFilter()
     prompt: PromptConfig = PromptConfig()
@@ -90,6 +100,7 @@ class RunConfig(Record):
     model_device: str | None = None
     model_threads: int | None = Field(default=None, ge=1)
     controls: bool = True
+    null_evaluations: int = Field(default=1, ge=1)
     remeasure: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
 

@@ -36,7 +36,8 @@ def plan_run(config: RunConfig, tasks: Sequence[Task]) -> RunPlan:
     prompt = prompt_of(config, kind)
     prompts = [prompt(task) for task in tasks]
     characters = sum(len(p.text) + len(p.prefill) + sum(len(m.content) for m in p.messages) for p in prompts)
-    k = config.strategy.k
+    k, shortlist = config.strategy.k, config.strategy.shortlist
+    evaluated = k if shortlist is None else shortlist.top
     return RunPlan(
         strategy=config.strategy.type,
         model=config.model,
@@ -46,7 +47,7 @@ def plan_run(config: RunConfig, tasks: Sequence[Task]) -> RunPlan:
         samples=k * len(tasks),
         prompt_tokens=round(characters / CHARACTERS_A_TOKEN) * k,
         completion_tokens=k * len(tasks) * config.sampling.max_tokens,
-        evaluations=k * len(tasks),
-        controls=len(tasks) if config.controls else 0,
-        remeasurements=min(k, config.remeasure) * len(tasks),
+        evaluations=evaluated * len(tasks),
+        controls=len(tasks) * config.null_evaluations if config.controls else 0,
+        remeasurements=min(evaluated, config.remeasure) * len(tasks),
     )

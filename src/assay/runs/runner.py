@@ -32,9 +32,11 @@ from assay.runs.events import (
     ignore,
 )
 from assay.runs.manifest import now
+from assay.runs.pools import shortlisted_programs
 from assay.runs.schema import Purpose
 from assay.runs.store import Drawn, RunStore
 from assay.runs.winners import pick_fastest
+from assay.selection.shortlist import Shortlist
 from assay.strategies.protocol import RoundPlan, Strategy
 
 # On an accelerator the judge builds the next programs while one is timed; on a CPU building would disturb the timing.
@@ -47,7 +49,8 @@ class Parts:
 
     prompt: the prompt of a task. extract: a program out of a completion's text. control: an identical copy of a task's
     reference, evaluated like any candidate; None for a run without controls. remeasure: how many of a task's fastest
-    candidates are measured again at the end.
+    candidates are measured again at the end. shortlist: which samples are evaluated, None = all. null_evaluations: how
+    many copies of each reference are evaluated, each by itself.
     """
 
     policy: Policy
@@ -60,6 +63,8 @@ class Parts:
     seed: int
     chunk: int
     remeasure: int
+    shortlist: Shortlist | None = None
+    null_evaluations: int = 1
 
 
 async def execute(store: RunStore, parts: Parts, observe: Observer = ignore) -> None:
@@ -180,9 +185,11 @@ class _Runner:
         self._observe(SamplesDrawn(plan.index, task.key, n, parsed, there, plan.samples, seconds))
 
     async def _evaluate(self, plan: RoundPlan, task: Task) -> None:
-        waiting = [(candidate, Purpose.SEARCH) for candidate in self._store.unevaluated(plan.index, task.key)]
-        if self._parts.control is not None and not self._store.evaluations(Purpose.CONTROL, task.key):
-            waiting.append((self._parts.control(task), Purpose.CONTROL))
+        candidates = self._store.unevaluated(plan.index, task.key)
+        if self._parts.shortlist is not None:
+            wanted = shortlisted_programs(self._store, self._parts.shortlist, self._parts.seed, plan.index, task.key)
+            candidates = [candidate for candidate in candidates if candidate.hash in wanted]
+        waiting = _spread(candidates, self._missing_copies(task))
         self._observe(EvaluationStarted(plan.index, task.key, len(waiting)))
         gate = asyncio.Semaphore(1 if self._parts.evaluator.device == "cpu" else EVALUATIONS_AHEAD)
         last = time.monotonic()
@@ -195,6 +202,14 @@ class _Runner:
             self._keep(evaluation, purpose, seconds, plan.index)
 
         await _together([evaluate(candidate, purpose) for candidate, purpose in waiting])
+
+    def _missing_copies(self, task: Task) -> list[Candidate]:
+        if self._parts.control is None:
+            return []
+        copy = self._parts.control(task)
+        there = {evaluation.candidate_hash for evaluation in self._store.evaluations(Purpose.CONTROL, task.key)}
+        copies = [numbered_copy(copy, number) for number in range(self._parts.null_evaluations)]
+        return [one for one in copies if one.hash not in there]
 
     async def _learn(self, plan: RoundPlan, snapshot_id: str) -> None:
         lesson = None
@@ -213,6 +228,24 @@ class _Runner:
         spend = Spend(evaluations=1, timing_runs=evaluation.timed_calls, evaluation_s=seconds)
         self._store.add_evaluation(evaluation, purpose, spend, round_index)
         self._observe(Evaluated(evaluation, purpose))
+
+
+def numbered_copy(copy: Candidate, number: int) -> Candidate:
+    """The same program with a comment at its end, so that each copy is a candidate that is measured by itself.
+
+    The first one, number 0, has none.
+    """
+    return copy if number == 0 else Candidate(source=f"{copy.source.rstrip()}\n\n# copy {number}\n")
+
+
+def _spread(candidates: Sequence[Candidate], copies: Sequence[Candidate]) -> list[tuple[Candidate, Purpose]]:
+    """Copies evenly among the candidates, so that a machine that drifts does so for both."""
+    placed = [
+        ((number + 1) / (len(several) + 1), candidate, purpose)
+        for several, purpose in ((candidates, Purpose.SEARCH), (copies, Purpose.CONTROL))
+        for number, candidate in enumerate(several)
+    ]
+    return [(candidate, purpose) for _, candidate, purpose in sorted(placed, key=lambda one: one[0])]
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -254,7 +254,7 @@ class RunStore:
             attempts.append(Attempt(sample=sample, candidate=candidate, evaluation=evaluation, reward=reward))
         return attempts
 
-    def pool_columns(self, round: int | None = None) -> PoolColumns:
+    def pool_columns(self, round: int | None = None, task_key: str | None = None) -> PoolColumns:
         """The pool without tokens and texts: seconds for 100,000 samples, since no JSON is parsed."""
         rows = self._rows(
             """SELECT s.task_key, round, idx, n_tokens, sum_logprob, mean_logprob, bottom_logprob,
@@ -263,8 +263,8 @@ class RunStore:
                 verdict, ratio, low, high, raw, timed_calls
             FROM samples s JOIN tasks t ON t.key = s.task_key LEFT JOIN evaluations e
                 ON e.task_key = s.task_key AND e.candidate_hash = s.candidate_hash AND e.purpose = 'search'
-            WHERE (round = ? OR ? IS NULL) ORDER BY t.position, round, idx""",
-            (round, round),
+            WHERE (round = ? OR ? IS NULL) AND (s.task_key = ? OR ? IS NULL) ORDER BY t.position, round, idx""",
+            (round, round, task_key, task_key),
         )
         width = len(fields(PoolColumns))
         return PoolColumns(*([list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]))

@@ -54,6 +54,14 @@ class StepChoice(Record):
     last_step: int
 
 
+def complete_rounds(pool: Pool) -> tuple[int, ...]:
+    """The rounds in which every task of the pool has samples."""
+    tasks = len(pool.task_keys)
+    seen = np.unique(np.stack([pool.samples.round, pool.task], axis=1), axis=0)[:, 0]
+    rounds, counts = np.unique(seen, return_counts=True)
+    return tuple(rounds[counts == tasks].tolist())
+
+
 def trajectory(pool: Pool, success: Success = "verified") -> Trajectory:
     """The pool's rounds as steps. UsageError where no round has samples of every task."""
     outcome_N, round_N, task_N = is_success(pool.samples, success), pool.samples.round, pool.task

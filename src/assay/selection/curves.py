@@ -1,6 +1,9 @@
 """Best-of-K curves of a pool: what each selector would have reached with fewer samples, and with fewer evaluations.
 
-Axis suffixes: P tasks, K sizes, C eligible samples of one task.
+The `*_values` functions give the figure of every task, shape (P, K), for those who test or resample tasks; the
+`*_curve` functions give the mean over tasks.
+
+Axis suffixes: P tasks, K sizes, C eligible samples of one task, B bootstrap resamples.
 """
 
 from collections.abc import Sequence
@@ -10,12 +13,25 @@ import numpy as np
 
 from assay.core.errors import UsageError
 from assay.core.records import Record
-from assay.selection.pool import Floats, Pool, Samples
+from assay.selection.evaluation_order import order_scores
+from assay.selection.pool import Floats, Ints, Pool, Samples
 from assay.selection.selectors import Selector, eligible
-from assay.stats.best_of_k import EquivalentK, default_ks, equivalent_k, pass_at_k, selected_weights, top_m_weights
+from assay.selection.shortlist import Order
+from assay.stats.best_of_k import (
+    EquivalentK,
+    default_ks,
+    equivalent_k,
+    max_at_k,
+    pass_at_k,
+    selected_weights,
+    top_m_weights,
+)
+from assay.stats.intervals import Interval, clopper_pearson
 
 Success = Literal["raw", "verified"]
-Order = Literal["surprisal", "confidence", "random"]
+
+# Chances closer than this differ by rounding.
+_EQUAL = 1e-12
 
 
 class Curve(Record):
@@ -32,9 +48,31 @@ class Curve(Record):
 
 def best_of_k_curve(pool: Pool, success: Success = "verified", ks: Sequence[int] | None = None) -> Curve:
     """Share of tasks solved by at least one of K samples: pass@k of fast_1, averaged over tasks."""
+    return curve_of(*success_values(pool, success, ks))
+
+
+def success_values(pool: Pool, success: Success = "verified", ks: Sequence[int] | None = None) -> tuple[Ints, Floats]:
+    """Sizes K, and for each task the chance that at least one of K samples is a success."""
     sizes = _sizes(pool, ks)
-    totals = [pass_at_k(len(samples), int(is_success(samples, success).sum()), sizes) for _, samples in pool.by_task()]
-    return _curve(sizes, totals)
+    found = [pass_at_k(len(samples), int(is_success(samples, success).sum()), sizes) for _, samples in pool.by_task()]
+    return sizes, np.stack(found)
+
+
+def log_speedup_values(
+    pool: Pool, success: Success = "verified", ks: Sequence[int] | None = None
+) -> tuple[Ints, Floats]:
+    """Sizes K, and for each task the expected log speedup of the fastest of K: max@K.
+
+    The reference is always at hand, so a sample that is no success is worth log 1 = 0. A success is worth its point
+    estimate under "raw" and its paired ratio under "verified". The largest of several measurements is too large, so
+    this is what a search would have shown, and not what its program is worth.
+    """
+    sizes = _sizes(pool, ks)
+    found = []
+    for _, samples in pool.by_task():
+        ratios = np.where(is_success(samples, success), samples.raw if success == "raw" else samples.speedup, 1.0)
+        found.append(max_at_k(np.maximum(np.log(ratios), 0.0), sizes))
+    return sizes, np.stack(found)
 
 
 def selector_curve(
@@ -50,6 +88,14 @@ def selector_curve(
 
 def selector_curves(pool: Pool, selector: Selector, ks: Sequence[int] | None = None) -> dict[Success, Curve]:
     """`selector_curve` for both kinds of success, at the cost of one."""
+    sizes, values = selector_values(pool, selector, ks)
+    return {"raw": curve_of(sizes, values["raw"]), "verified": curve_of(sizes, values["verified"])}
+
+
+def selector_values(
+    pool: Pool, selector: Selector, ks: Sequence[int] | None = None
+) -> tuple[Ints, dict[Success, Floats]]:
+    """Sizes K, and for each task and kind of success the chance that what `selector` keeps of K samples is one."""
     sizes = _sizes(pool, ks)
     raw, verified = [], []
     for _, samples in pool.by_task():
@@ -62,7 +108,7 @@ def selector_curves(pool: Pool, selector: Selector, ks: Sequence[int] | None = N
             weights_KC = top_m_weights(scores, speeds, len(samples), sizes, m)
         raw.append(weights_KC @ kept.is_fast_raw)
         verified.append(weights_KC @ kept.is_fast_verified)
-    return {"raw": _curve(sizes, raw), "verified": _curve(sizes, verified)}
+    return sizes, {"raw": np.stack(raw), "verified": np.stack(verified)}
 
 
 def evaluated_first_curve(
@@ -73,15 +119,54 @@ def evaluated_first_curve(
     "surprisal": least expected first, "confidence": most expected first, ties in random order; samples without
     log-probabilities (empty completions) come last. "random" is the curve of best of K.
     """
+    return curve_of(*evaluated_first_values(pool, order, success, ms))
+
+
+def evaluated_first_values(
+    pool: Pool, order: Order, success: Success = "verified", ms: Sequence[int] | None = None
+) -> tuple[Ints, Floats]:
+    """Numbers of evaluations m, and for each task the chance that the first m in `order` hold a success."""
     if order == "random":
-        return best_of_k_curve(pool, success, ms)
+        return success_values(pool, success, ms)
     sizes = _sizes(pool, ms)
-    totals = []
-    for _, samples in pool.by_task():
-        score = samples.mean_logprob if order == "confidence" else -samples.mean_logprob
-        score = np.where(np.isnan(score), -np.inf, score)
-        totals.append(_solved_by_first(score, is_success(samples, success), sizes))
-    return _curve(sizes, totals)
+    found = [
+        _solved_by_first(order_scores(samples.mean_logprob, order), is_success(samples, success), sizes)
+        for _, samples in pool.by_task()
+    ]
+    return sizes, np.stack(found)
+
+
+def curve_intervals(
+    values_PK: Floats, rng: np.random.Generator, level: float = 0.95, resamples: int = 2000
+) -> tuple[Interval | None, ...]:
+    """Pointwise interval of the mean over tasks at each K: percentile bootstrap, the same resampled tasks for all K.
+
+    Tasks alone are resampled: a task's value is unbiased for every K, so the variance between tasks holds the variance
+    of its samples already (Davison and Hinkley 1997, section 3.8), while samples drawn with replacement would lower
+    every maximum. Where all values are 0, or all are 1, the exact binomial interval, as in `success_interval`. None for
+    fewer than 2 tasks, and where all tasks have one and the same value of another kind.
+    """
+    tasks = len(values_PK)
+    if tasks < 2:
+        return (None,) * values_PK.shape[1]
+    share_BP = rng.multinomial(tasks, np.full(tasks, 1 / tasks), size=resamples) / tasks
+    lows, highs = np.quantile(share_BP @ values_PK, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+    found: list[Interval | None] = []
+    for values_P, low, high in zip(values_PK.T, lows, highs, strict=True):
+        if np.all(values_P == 0) or np.all(values_P == 1):
+            found.append(clopper_pearson(int(values_P.sum()), tasks, level))
+        elif np.ptp(values_P) < _EQUAL:
+            found.append(None)
+        else:
+            name = "percentile bootstrap over tasks"
+            found.append(Interval(low=float(low), high=float(high), level=level, method=name))
+    return tuple(found)
+
+
+def curve_of(sizes: Ints, values_PK: Floats) -> Curve:
+    """The mean over tasks of shares."""
+    means = np.clip(values_PK.mean(axis=0), 0, 1)
+    return Curve(ks=tuple(sizes.tolist()), values=tuple(means.tolist()), tasks=len(values_PK))
 
 
 def is_success(samples: Samples, success: Success) -> np.ndarray:
@@ -102,7 +187,7 @@ def _solved_by_first(score_N: Floats, is_success_N: np.ndarray, sizes: np.ndarra
     return chance
 
 
-def _sizes(pool: Pool, ks: Sequence[int] | None) -> np.ndarray:
+def _sizes(pool: Pool, ks: Sequence[int] | None) -> Ints:
     """The sizes asked for, or powers of two up to the smallest task; no size may exceed what every task has."""
     counts = np.diff(pool.offsets)
     smallest = int(counts.min()) if len(counts) else 0
@@ -113,8 +198,3 @@ def _sizes(pool: Pool, ks: Sequence[int] | None) -> np.ndarray:
         asked = ", ".join(map(str, sizes.tolist())) or "none"
         raise UsageError(f"Sizes of a curve lie in 1 to {smallest}, the fewest samples of a task; asked for: {asked}.")
     return sizes
-
-
-def _curve(sizes: np.ndarray, values_PK: Sequence[Floats]) -> Curve:
-    means = np.mean(np.stack(list(values_PK)), axis=0)
-    return Curve(ks=tuple(sizes.tolist()), values=tuple(np.clip(means, 0, 1).tolist()), tasks=len(values_PK))

@@ -19,8 +19,8 @@ class SurprisalDiagnostics(Record):
 
     pooled, given_length: over all tasks together (what was published); tasks differ in both variables, so a pooled
     correlation can arise from tasks alone. mean_within_task: mean of the per-task rho over `tasks_with_rho` tasks, the
-    one that selection within a task can use. quartiles: by surprisal, 1 = least surprising. within_task_std: of the
-    mean log-probability, by task. None where a figure does not exist.
+    one that selection within a task can use; within_task: that rho by task. quartiles: by surprisal, 1 = least
+    surprising. within_task_std: of the mean log-probability, by task. None where a figure does not exist.
     """
 
     n: int
@@ -28,6 +28,7 @@ class SurprisalDiagnostics(Record):
     given_length: Correlation | None
     mean_within_task: float | None
     tasks_with_rho: int
+    within_task: dict[str, float]
     quartiles: tuple[QuartileCorrelation, ...]
     within_task_std: dict[str, float]
 
@@ -38,14 +39,15 @@ def surprisal_diagnostics(pool: Pool) -> SurprisalDiagnostics:
     usable = s.is_correct & np.isfinite(s.mean_logprob) & np.isfinite(s.speedup)
     surprisal, speedup, length = -s.mean_logprob[usable], s.speedup[usable], s.n_tokens[usable]
     task = pool.task[usable]
-    by_task = [spearman(surprisal[task == p], speedup[task == p]) for p in range(len(pool.task_keys))]
-    rhos = [found.rho for found in by_task if found is not None]
+    by_task = {key: spearman(surprisal[task == p], speedup[task == p]) for p, key in enumerate(pool.task_keys)}
+    within = {key: found.rho for key, found in by_task.items() if found is not None}
     return SurprisalDiagnostics(
         n=int(usable.sum()),
         pooled=spearman(surprisal, speedup),
         given_length=partial_spearman(surprisal, speedup, length),
-        mean_within_task=float(np.mean(rhos)) if rhos else None,
-        tasks_with_rho=len(rhos),
+        mean_within_task=float(np.mean(list(within.values()))) if within else None,
+        tasks_with_rho=len(within),
+        within_task=within,
         quartiles=by_quartile(surprisal, speedup, split_by=surprisal),
         within_task_std={str(k): v for k, v in within_task_std(surprisal, [pool.task_keys[p] for p in task]).items()},
     )

@@ -104,6 +104,15 @@ class Pool:
         counts = np.bincount(self.task[keep], minlength=len(self.task_keys))
         return Pool(self.task_keys, np.append(0, np.cumsum(counts)), self.samples.take(keep))
 
+    def of_tasks(self, keys: Iterable[str]) -> "Pool":
+        """The pool of those of its tasks that are among `keys`, in the pool's order."""
+        wanted = set(keys)
+        places = [p for p, key in enumerate(self.task_keys) if key in wanted]
+        counts = np.diff(self.offsets)[places]
+        rows = np.isin(self.task, places)
+        kept = tuple(self.task_keys[p] for p in places)
+        return Pool(kept, np.append(0, np.cumsum(counts)).astype(np.int64), self.samples.take(rows))
+
     @classmethod
     def from_columns(
         cls,

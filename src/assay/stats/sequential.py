@@ -29,9 +29,6 @@ from scipy import stats
 
 from assay.core.records import Verdict
 
-_MAD_TO_SD = 1.4826  # a normal distribution's standard deviation over its median absolute deviation
-_MEDIAN_EFFICIENCY = math.sqrt(math.pi / 2)  # standard error of a median over that of a mean, normal data
-
 
 @dataclass(frozen=True)
 class Noise:
@@ -81,11 +78,22 @@ class Decision:
     minimal_effect: float
 
 
-def median_and_error(log_ratios: NDArray[np.float64]) -> tuple[float, float]:
-    """Median of one replicate's pairs and its standard error (from the median absolute deviation; 0 for one pair)."""
-    center = float(np.median(log_ratios))
-    spread = _MAD_TO_SD * float(np.median(np.abs(log_ratios - center)))
-    return center, _MEDIAN_EFFICIENCY * spread / math.sqrt(log_ratios.size)
+def median_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Median and its standard error; for fewer than three values the error is half their range.
+
+    The error comes from the distribution-free interval of the median (order statistics l and n + 1 - l with binomial
+    coverage of at least 95%; Conover, Practical Nonparametric Statistics, 1999), divided by the normal quantile of its
+    exact coverage. A median absolute deviation would not do: where calls are now and then preempted, times are bimodal,
+    and it collapses to the width of one mode.
+    """
+    ordered = np.sort(values)
+    n = ordered.size
+    if n < 3:
+        return float(np.median(ordered)), float(ordered[-1] - ordered[0]) / 2
+    lowest = max(1, int(stats.binom.ppf(0.025, n, 0.5)))  # one-based
+    missed = 2 * float(stats.binom.cdf(lowest - 1, n, 0.5))
+    half_width = float(ordered[n - lowest] - ordered[lowest - 1]) / 2
+    return float(np.median(ordered)), half_width / float(stats.norm.ppf(1 - missed / 2))
 
 
 def alpha_spent(alpha: float, fraction: float) -> float:

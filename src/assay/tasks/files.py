@@ -9,6 +9,7 @@ from pathlib import Path
 from assay.core.errors import UsageError
 from assay.core.records import Suite, Task
 from assay.tasks.contract import (
+    CONTRACT,
     check_contract,
     module_classes,
     needs_arguments,
@@ -21,21 +22,25 @@ from assay.tasks.scaling import scale_task
 INPUT_MAKERS = ("get_inputs", "example_inputs", "make_inputs")
 
 
-def load_path(spec: str, scale: str = "default", known: Sequence[str] = ()) -> Suite:
+def load_path(spec: str, scale: str = "default", input_shapes: str | None = None, known: Sequence[str] = ()) -> Suite:
     """The suite of a folder, of one task file, or of `FILE.py:Class`.
 
+    A file that lacks an input maker but has a module class is taken as `FILE.py:Class` is, if the class is the only one
+    or is called `Model`. input_shapes: see `task_from_module`.
     `known` are the names of the other suites, for the message where `spec` is neither a path nor one of them.
     """
     file_part, separator, class_name = spec.rpartition(":")
     if separator and file_part.endswith(".py"):
-        task = task_from_module(file_part, class_name, None)
-        return Suite(name=task.suite, tasks=(scale_task(task, scale),))
+        return _suite_of_one(task_from_module(file_part, class_name, input_shapes), scale)
     path = Path(spec)
     if path.is_dir():
+        if input_shapes is not None:
+            raise UsageError(f"{spec}: input shapes are for one module. Name it: {path / 'FILE.py'}:Class")
         return load_folder(path, scale)
     if path.suffix == ".py":
-        task = load_file(path)
-        return Suite(name=task.suite, tasks=(scale_task(task, scale),))
+        is_module = input_shapes is not None or _is_bare_module(path)
+        task = task_from_module(path, None, input_shapes) if is_module else load_file(path)
+        return _suite_of_one(task, scale)
     if path.exists():
         raise UsageError(f"{spec}: not a Python file. Name a .py task file or a folder of them.")
     similar = difflib.get_close_matches(spec, known, n=1)
@@ -64,8 +69,9 @@ def task_from_module(path: str | Path, class_name: str | None, input_shapes: str
     """A task from a Python file that is not in task form.
 
     class_name: any `nn.Module` class of the file; None where it has only one. It is renamed to `Model` in the copy.
-    input_shapes: float32 normal inputs, "4x8,8x16" for two; where None, the file's `get_inputs`, `example_inputs` or
-    `make_inputs` function is used. Missing definitions are appended to the copy; the user's file is left as it is.
+    input_shapes: float32 normal inputs, "4x8,8x16" for two, which become the task's scale, as all sizes do; where None,
+    the file's `get_inputs`, `example_inputs` or `make_inputs` function is used. Missing definitions are appended to the
+    copy; the user's file is left as it is.
     """
     path = Path(path)
     source = read_source(path)
@@ -76,7 +82,21 @@ def task_from_module(path: str | Path, class_name: str | None, input_shapes: str
     contract = renamed.rstrip("\n") + "\n" + appended
     check_contract(contract, str(path))
     identity = path.stem if chosen == "Model" else f"{path.stem}.{chosen}"
-    return Task(suite=_suite_name(path.parent), id=identity, name=chosen, source=contract)
+    scale = "default" if input_shapes is None else input_shapes.replace(" ", "")
+    return Task(suite=_suite_name(path.parent), id=identity, name=chosen, source=contract, scale=scale)
+
+
+def _suite_of_one(task: Task, scale: str) -> Suite:
+    if task.scale != "default" and scale != "default":
+        raise UsageError(f"scale {scale}: the input shapes are given, so there is nothing to scale. Leave one out.")
+    return Suite(name=task.suite, tasks=(scale_task(task, scale),))
+
+
+def _is_bare_module(path: Path) -> bool:
+    """A file with module classes that does not begin to be a task: no `Model`, or not both of a task's makers."""
+    tree = parse_source(read_source(path), str(path))
+    defined = top_level(tree)
+    return bool(module_classes(tree)) and not all(name in defined for name in CONTRACT)
 
 
 def _suite_name(folder: Path) -> str:
@@ -117,7 +137,7 @@ def _input_maker(tree: ast.Module, input_shapes: str | None, class_name: str, pa
             )
     raise UsageError(
         f"{path}: nothing says what {class_name} is called with. Define `def get_inputs()` that returns a list of "
-        'example inputs, or give their shapes, as in "4x8,8x16".'
+        "example inputs, or give their shapes, as in --input-shapes 4x8,8x16"
     )
 
 

@@ -1,11 +1,15 @@
 """KernelBench levels 1 to 4 (Ouyang et al. 2025, arXiv 2502.10517): from a local checkout, or from the hub data set.
 
-Ids are the published problem ids ("12", never "012"), names are the stems of the published files.
+Ids are the published problem ids ("12", never "012"), names are the stems of the published files. What an audit has
+found against a problem (`kernelbench_audit.json`: suite -> scale -> id -> source hash, findings by rule) becomes its
+warnings, where the source is the one that was audited.
 """
 
+import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from assay.core.errors import UsageError
 from assay.core.records import Suite, Task
@@ -15,18 +19,33 @@ from assay.tasks.scaling import scale_task
 LEVELS = (1, 2, 3, 4)
 CHECKOUT_VARIABLE = "ASSAY_KERNELBENCH"
 HUB_DATASET = "ScalingIntelligence/KernelBench"
+AUDIT = Path(__file__).parent / "kernelbench_audit.json"
 
 
 def load_kernelbench(level: int, scale: str = "default") -> Suite:
     """One level, ordered by problem id. The checkout that ASSAY_KERNELBENCH names goes before the hub data set."""
     checkout = os.environ.get(CHECKOUT_VARIABLE)
     problems = _from_checkout(Path(checkout), level) if checkout else _from_hub(level)
+    findings = _findings(f"kernelbench/{level}", scale)
     tasks = []
     for number, name, source in sorted(problems):
         check_contract(source, f"KernelBench level {level}, {name}")
         task = Task(suite=f"kernelbench/{level}", id=str(number), name=name, source=source)
-        tasks.append(scale_task(task, scale))
+        tasks.append(_warned(scale_task(task, scale), findings))
     return Suite(name=f"kernelbench/{level}", tasks=tuple(tasks))
+
+
+def _findings(suite: str, scale: str) -> dict[str, Any]:
+    """Problem id -> {"hash", "assay", "kernelbench"}: the source's hash, and what was found by each rule."""
+    document = json.loads(AUDIT.read_text(encoding="utf-8"))
+    return document.get(suite, {}).get(scale, {}).get("tasks", {})
+
+
+def _warned(task: Task, findings: dict[str, Any]) -> Task:
+    found = findings.get(task.id)
+    if found is None or found["hash"] != task.hash:
+        return task
+    return task.model_copy(update={"warnings": (*found["assay"], *found["kernelbench"])})
 
 
 def _from_checkout(root: Path, level: int) -> list[tuple[int, str, str]]:

@@ -59,10 +59,19 @@ def make_split(suite_name: str, ids: Sequence[str], seed: int, train_fraction: f
     )
 
 
+def split_document(split: Split) -> dict[str, object]:
+    """What is stored: the record, and its hash beside it so that a hand-edited file is noticed."""
+    return {**split.model_dump(mode="json"), "hash": split.hash}
+
+
 def write_split(split: Split, path: Path) -> None:
-    """Writes `split` as JSON, with its hash beside it so that a hand-edited file is noticed."""
-    document = {**split.model_dump(mode="json"), "hash": split.hash}
-    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    """Writes `split` as JSON. UsageError where the file cannot be written."""
+    try:
+        path.write_text(json.dumps(split_document(split), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be written ({error.strerror}). Name a file in a folder that exists."
+        ) from None
 
 
 def read_split(path: Path) -> Split:

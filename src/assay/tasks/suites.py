@@ -12,22 +12,25 @@ from assay.tasks.starter_suite import starter_suite
 KNOWN = ("starter", *(f"kernelbench/{level}" for level in LEVELS))
 
 
-def load_suite(spec: str, scale: str = "default") -> Suite:
+def load_suite(spec: str, scale: str = "default", input_shapes: str | None = None) -> Suite:
     """The suite that `spec` names, at the input sizes that `scale` names.
 
     spec: `starter`; `kernelbench/1` .. `/4`; a folder of .py task files; one .py file; `FILE.py:Class` for a module
-    that is not in task form.
+    that is not in task form. A file without input makers is taken for a module too.
+    input_shapes: "4x8,8x16", float32 normal inputs for a module of the user's own, which also become its scale.
     scale: `default`, which is CPU sizes for `starter` and the written sizes for all others; `gpu` for `starter`;
     `small`, which is CPU sizes, for all others.
     Nothing of a task is executed. Raises `UsageError` for everything that cannot be loaded.
     """
+    if input_shapes is not None and (spec == "starter" or spec in KNOWN):
+        raise UsageError(f"suite {spec}: its tasks make their own inputs. Give shapes only for a module of your own.")
     if spec == "starter":
         return starter_suite(scale)
     if spec in KNOWN:
         return load_kernelbench(int(spec.removeprefix("kernelbench/")), scale)
     if spec.startswith("kernelbench"):
         raise UsageError(f"no suite {spec!r}: KernelBench has levels 1 to 4. Write kernelbench/1 .. kernelbench/4.")
-    return load_path(spec, scale, known=KNOWN)
+    return load_path(spec, scale, input_shapes, known=KNOWN)
 
 
 def select_tasks(suite: Suite, ids: Sequence[str] | None, limit: int | None, offset: int = 0) -> Suite:
