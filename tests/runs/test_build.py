@@ -1,12 +1,14 @@
 import asyncio
+import dataclasses
 import json
 
 import pytest
 from fakes import FakeEvaluator
 
-from assay.core.errors import UsageError
+from assay.core.errors import PolicyError, UsageError
+from assay.policies.models import REGISTRY
 from assay.runs import lifecycle
-from assay.runs.build import chosen_tasks, reference_copy, resolve
+from assay.runs.build import chosen_tasks, first_available, reference_copy, resolve
 from assay.runs.config import load_config
 from assay.runs.plan import plan_run
 from assay.runs.single import reference_task
@@ -146,3 +148,15 @@ def test_a_reference_is_a_file_or_a_task_of_a_suite(tmp_path):
     path.write_text(load_suite("starter").tasks[0].source)
     assert reference_task(str(path)).id == "mine"
     assert reference_task(f"{path}:Model").id == "mine"
+
+
+def test_where_no_source_of_a_model_answers_the_next_one_is_taken(monkeypatch, tmp_path):
+    monkeypatch.setenv("ASSAY_CACHE", str(tmp_path))
+    for name in ("qwen2.5-coder-0.5b", "smollm2-135m"):
+        monkeypatch.setitem(REGISTRY, name, dataclasses.replace(REGISTRY[name], sources=()))
+    (tmp_path / "unpacked" / REGISTRY["smollm2-135m"].sha256[:16]).mkdir(parents=True)  # this one is here already
+    heard = []
+    assert first_available(("qwen2.5-coder-0.5b", "smollm2-135m"), lambda *_: None, heard.append) == "smollm2-135m"
+    assert "could not be obtained" in heard[0] and "Going on without qwen2.5-coder-0.5b" in heard[0]
+    with pytest.raises(PolicyError, match="could not be obtained"):
+        first_available(("qwen2.5-coder-0.5b",), lambda *_: None, heard.append)
