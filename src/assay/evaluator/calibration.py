@@ -1,6 +1,7 @@
 """A/A noise of a task on a device: the reference against itself, in fresh processes, measured once and kept.
 
-Kept under the cache directory, one JSON file a (device, task, settings); running `assay audit` adds replicates.
+Kept under the cache directory, one JSON file a (device, task, settings); measured again when it comes from a noisy
+moment (`Session.ensure_calibrated`).
 """
 
 import json

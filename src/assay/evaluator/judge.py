@@ -115,12 +115,12 @@ class Judge:
     def close_now(self) -> None:
         """Ends the zygote and its runners."""
         with self._lease:
+            if self._session is not None:
+                self._session.close()
             if self._spares is not None:
                 self._spares.close()
             if self._zygote is not None:
                 self._zygote.close()
-            if self._session is not None:
-                self._session.close()
             self._session = self._spares = self._zygote = None
 
     def evaluate_now(self, task: Task, candidate: Candidate, class_name: str = "ModelNew") -> Evaluation:
@@ -146,11 +146,6 @@ class Judge:
             ),
             **outcome,
         )
-
-    def calibrate(self, task: Task, replicates: int) -> list[float]:
-        """Times A/A replicates of the task's reference, keeps them, and returns their medians (log ratios)."""
-        with self._lease, _one_thread():
-            return self._opened(task).calibrate(replicates)
 
     # -- one evaluation ------------------------------------------------------------------------------------------
 

@@ -152,20 +152,15 @@ class Session:
         """Measures the A/A noise if it is not known, or once again if what is known comes from a noisy moment."""
         missing = self._config.calibration_replicates - len(self.calibration.medians)
         if missing > 0:
-            self.calibrate(missing)
+            self.calibration.add(self._aa_medians(missing))
         elif not self._is_calibration_checked and self.calibration.noise.bias > _NOISY_BIAS:
             medians = self._aa_medians(self._config.calibration_replicates)
             if Noise.from_medians(medians).bias < self.calibration.noise.bias:
                 self.calibration.replace(medians)
         self._is_calibration_checked = True
 
-    def calibrate(self, replicates: int) -> list[float]:
-        """Times A/A replicates, keeps their medians (log ratios), and returns them."""
-        medians = self._aa_medians(replicates)
-        self.calibration.add(medians)
-        return medians
-
     def _aa_medians(self, replicates: int) -> list[float]:
+        """Medians (log ratios) of fresh A/A replicates."""
         medians = []
         for _ in range(replicates):
             other = self.open_reference()
