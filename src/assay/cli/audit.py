@@ -44,7 +44,7 @@ def audit_command(
     quick
         40 A/A trials, 3 power trials on one task, and a short red team: about a minute on a CPU.
     skip
-        Parts to leave out: aa, power, redteam.
+        Parts to leave out (aa, power, redteam), with commas or spaces between them.
     json
         One JSON document on stdout.
 
@@ -57,7 +57,8 @@ def audit_command(
     from assay.evaluator.judge import Judge
     from assay.tasks.suites import load_suite, select_tasks
 
-    if unknown := set(skip) - {"aa", "power", "redteam"}:
+    left_out = {name for text in skip for name in text.split(",") if name}
+    if unknown := left_out - {"aa", "power", "redteam"}:
         raise UsageError(f"--skip {', '.join(sorted(unknown))}: the parts are aa, power and redteam")
     ids = [name for text in tasks for name in text.split(",") if name] or None
     chosen = select_tasks(load_suite(suite, scale), ids, None).tasks
@@ -66,11 +67,11 @@ def audit_command(
         report = audit(
             judge,
             chosen,
-            aa_trials=0 if "aa" in skip else 40 if quick else trials,
-            effects=() if "power" in skip else EFFECTS,
+            aa_trials=0 if "aa" in left_out else 40 if quick else trials,
+            effects=() if "power" in left_out else EFFECTS,
             power_trials=3 if quick else power_trials,
             power_tasks=1 if quick else power_tasks,
-            redteam=None if "redteam" in skip else "quick" if quick else "full",
+            redteam=None if "redteam" in left_out else "quick" if quick else "full",
             progress=lambda line: say(f"  {line}"),
         )
     finally:
