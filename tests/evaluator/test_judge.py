@@ -1,14 +1,16 @@
 """The judge on a CPU: what becomes of candidates of every kind."""
 
 import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from assay.core.errors import UsageError
+from assay.core.errors import EvaluatorError, UsageError
 from assay.core.records import Candidate, Evaluation, Status, Task, Verdict
+from assay.evaluator.config import EvaluatorConfig
 from assay.evaluator.judge import Judge
 from assay.evaluator.processes import descendants
 
@@ -248,3 +250,83 @@ def test_an_extension_is_compiled_once(judge: Judge):
     first, second = evaluate(judge, candidate), evaluate(judge, candidate)
     assert first.status is second.status is Status.CORRECT, first
     assert second.provenance.facts["stage_s"]["build"] < 0.1 * first.provenance.facts["stage_s"]["build"]
+
+
+def one_input_task(name: str, forward: str, head: str = HEAD) -> Task:
+    source = f"""{head}
+class Model(nn.Module):
+    def forward(self, x):
+        {forward}
+
+
+def get_inputs():
+    return [torch.rand(SIDE, SIDE)]
+
+
+def get_init_inputs():
+    return []
+"""
+    return TASK.model_copy(update={"id": name, "source": source})
+
+
+def copy_of(task: Task) -> Candidate:
+    return Candidate(source=task.source.replace("class Model(", "class ModelNew("))
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        "assert x.dtype == torch.float32; return x * 2",
+        "assert (x >= 0).all(); return x.sqrt()",
+        "return Pair(x * 2, x + 1)",
+    ],
+    ids=["insists on its dtype", "insists on its domain", "named tuple"],
+)
+def test_references_that_insist_on_something_can_be_judged(judge: Judge, forward: str):
+    head = HEAD + "from collections import namedtuple\n\nPair = namedtuple('Pair', 'a b')\n"
+    task = one_input_task("insists", forward, head)
+    assert evaluate(judge, copy_of(task), task).status is Status.CORRECT
+
+
+@pytest.mark.parametrize(
+    ("forward", "text"),
+    [
+        ("return torch.nn.functional.dropout(x)", "different outputs for the same inputs"),
+        ("raise KeyError('gone')", "KeyError"),
+        ("return {1, 2}", "a set"),
+    ],
+)
+def test_a_reference_that_cannot_say_what_is_right_is_the_users_error(judge: Judge, forward: str, text: str):
+    task = one_input_task("unfit", forward)
+    with pytest.raises(UsageError, match=text):
+        evaluate(judge, copy_of(task), task)
+
+
+def test_inputs_of_changing_shapes_are_the_users_error(judge: Judge):
+    task = one_input_task("shapes", "return x * 2")
+    source = task.source.replace("torch.rand(SIDE, SIDE)", "torch.rand(int(torch.randint(2, 99, (1,))), 4)")
+    task = task.model_copy(update={"source": source})
+    with pytest.raises(UsageError, match="other shapes"):
+        evaluate(judge, copy_of(task), task)
+
+
+def test_closing_does_not_wait_for_a_program_that_hangs():
+    judge = Judge("cpu", EvaluatorConfig(call_timeout_s=100, load_timeout_s=100, calibration_replicates=3))
+    hung = with_body("import time; time.sleep(90); return x")
+    ended: list[object] = []
+
+    def work() -> None:
+        try:
+            ended.append(judge.evaluate_now(TASK, hung))
+        except EvaluatorError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not descendants(os.getpid()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    judge.close_now()
+    thread.join(30)
+    assert not thread.is_alive() and ended

@@ -57,3 +57,13 @@ def test_a_start_that_fails_is_told_to_whoever_takes_it(monkeypatch: pytest.Monk
     with pytest.raises(EvaluatorError, match="no device"):
         spares.take()
     spares.close()
+
+
+def test_any_other_failure_of_a_start_is_told_too():
+    def broken() -> Any:
+        raise OSError("no space left")
+
+    spares = Spares(broken, 1)
+    with pytest.raises(EvaluatorError, match="no space left"):
+        spares.take()
+    spares.close()

@@ -60,6 +60,10 @@ def audit_command(
     left_out = {name for text in skip for name in text.split(",") if name}
     if unknown := left_out - {"aa", "power", "redteam"}:
         raise UsageError(f"--skip {', '.join(sorted(unknown))}: the parts are aa, power and redteam")
+    if len(left_out) == 3:
+        raise UsageError("--skip leaves nothing to do; name one or two of aa, power and redteam")
+    if min(trials, power_trials, power_tasks) < 1:
+        raise UsageError("--trials, --power-trials and --power-tasks are at least 1; leave a part out with --skip")
     ids = [name for text in tasks for name in text.split(",") if name] or None
     chosen = select_tasks(load_suite(suite, scale), ids, None).tasks
     judge = Judge(device)

@@ -68,8 +68,13 @@ class AuditReport(Record):
         rejected.
         """
         aa, redteam = self.aa, self.redteam
-        has_quiet_aa = aa is None or max(aa.false_faster, aa.false_slower) <= 0.01 * aa.trials
-        return has_quiet_aa and (redteam is None or not (redteam.missed or redteam.honest_rejected))
+        if aa is None and redteam is None and not self.power:
+            return False  # nothing was shown
+        if aa is not None:
+            allowed = max(1, math.floor(0.01 * aa.trials))  # one of a few trials is no rate
+            if aa.failed or not aa.trials or max(aa.false_faster, aa.false_slower) > allowed:
+                return False
+        return redteam is None or not (redteam.missed or redteam.honest_rejected)
 
 
 def audit(

@@ -25,6 +25,7 @@ from assay.evaluator.processes import ProgramFailure, Runner
 
 _DONE = "done"
 _ERROR = "error.txt"
+_COMPILER_SAYS = "Error building extension"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class Builder:
         build = Build(directory, is_sealed=(directory / _DONE).exists())
         if build.is_sealed:
             return build
+        if has_extension:  # what an interrupted build has left holds torch's lock
+            shutil.rmtree(directory / "extensions", ignore_errors=True)
         (directory / "extensions").mkdir(parents=True, exist_ok=True)
         (directory / "triton").mkdir(exist_ok=True)
         if has_extension:
@@ -95,7 +98,8 @@ class Builder:
         if reply.error is not None:
             text = f"{reply.error['kind']}: {reply.error['message']}"
             shutil.rmtree(build.directory / "extensions", ignore_errors=True)
-            (build.directory / _ERROR).write_text(text)
+            if _COMPILER_SAYS in text:  # a tool that is missing today may be there tomorrow
+                (build.directory / _ERROR).write_text(text)
             raise ProgramFailure("build", "BuildError", text)
         if "triton" not in candidate.source:
             build.seal()
@@ -108,4 +112,5 @@ def _toolchain() -> str:
     version = ""
     if compiler:
         version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
-    return f"{sys.version} {torch.__version__} {torch.version.cuda} {version.splitlines()[:1]}"
+    tools = [shutil.which("ninja"), shutil.which("nvcc"), os.environ.get("CUDA_HOME")]
+    return f"{sys.version} {torch.__version__} {torch.version.cuda} {version.splitlines()[:1]} {tools}"

@@ -37,7 +37,9 @@ class Calibration:
     """A/A replicate medians (log ratios) of one task on one device."""
 
     def __init__(self, device: str, task_hash: str, threads: int, pairs: int) -> None:
-        key = content_hash(str(_FORMAT), device_name(device), str(os.cpu_count()), task_hash, str(threads), str(pairs))
+        key = content_hash(
+            *map(str, (_FORMAT, device_name(device), os.cpu_count(), torch.__version__, task_hash, threads, pairs))
+        )
         self._path = cache_directory() / "calibration" / f"{key}.json"
         self.medians: list[float] = []
         if self._path.exists():

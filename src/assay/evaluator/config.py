@@ -1,8 +1,8 @@
 """The evaluator's settings; the defaults are the recommended ones."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from assay.core.records import Record
 
@@ -25,7 +25,7 @@ class EvaluatorConfig(Record):
     threads: int = Field(default=1, ge=1)
     correctness_trials: int = Field(default=2, ge=1)
     pairs: int = Field(default=10, ge=4)
-    looks: tuple[int, ...] = (1, 2, 4, 8)
+    looks: tuple[Annotated[int, Field(ge=1)], ...] = (1, 2, 4, 8)
     calibration_replicates: int = Field(default=8, ge=3)
     minimal_effect: float = Field(default=0.01, ge=0)
     alpha: float = Field(default=0.01, gt=0, lt=0.5)
@@ -35,6 +35,12 @@ class EvaluatorConfig(Record):
     memory_mb: int = Field(default=4096, ge=64)
     file_mb: int = Field(default=256, ge=1)
     processes: int = Field(default=64, ge=1)  # alive at once while building
+
+    @model_validator(mode="after")
+    def _looks_ascend(self) -> Self:
+        if not self.looks or list(self.looks) != sorted(set(self.looks)) or self.looks[-1] < 2:
+            raise ValueError("looks are replicate counts in ascending order, the last one at least 2: (1, 2, 4, 8)")
+        return self
 
 
 DEFAULT_CONFIG = EvaluatorConfig()

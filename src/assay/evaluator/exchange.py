@@ -15,6 +15,10 @@ from assay.evaluator.processes import ProgramFailure, Reply, Runner, RunnerFailu
 from assay.evaluator.reference import Reference
 
 
+class ReferenceFailure(Exception):
+    """The reference's own process failed while it was timed: beside a program, but not in it."""
+
+
 class WrongForm(Exception):
     """The output has not the structure, shapes, dtypes or device of the reference's."""
 
@@ -49,6 +53,7 @@ class Exchange:
         """On a GPU `inputs` are buffers that all exchanges share, and `flush` a tensor larger than the cache."""
         self.runner = runner
         self.spin_us = 0.0
+        self.is_reference = False
         self._flush = flush
         self._reference = reference
         self.call_timeout_s = call_timeout_s
@@ -92,11 +97,18 @@ class Exchange:
         self._raise_failure("load", self.runner.ask("bind", request, [*inputs_descriptors, *outputs_descriptors]))
 
     def call(self, inputs: Sequence[torch.Tensor]) -> Call:
-        """One call on fresh values, from a disturbed cache. Afterwards the runner stands still and `outputs` are its
-        own.
+        """One call on fresh values, from a disturbed cache; then the runner stands still and `outputs` are its own.
 
-        Raises WrongForm, ProgramFailure or RunnerFailure.
+        Raises WrongForm, ProgramFailure or RunnerFailure; ReferenceFailure instead if the program is the reference.
         """
+        try:
+            return self._call(inputs)
+        except (WrongForm, ProgramFailure, RunnerFailure) as error:
+            if self.is_reference:
+                raise ReferenceFailure(f"the reference failed while it was timed: {error}") from error
+            raise
+
+    def _call(self, inputs: Sequence[torch.Tensor]) -> Call:
         assert self._inputs is not None and self._outputs is not None, "load() comes first"
         if self._flush is None:
             self.runner.ask("disturb_cache")  # before it has the inputs: it cannot warm them instead

@@ -19,13 +19,13 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from assay.core.errors import UsageError
+from assay.core.errors import EvaluatorError, UsageError
 from assay.core.records import Candidate, Evaluation, Provenance, Speedup, Status, Task, Verdict
 from assay.evaluator.build import Build, Builder
 from assay.evaluator.calibration import device_name
 from assay.evaluator.config import DEFAULT_CONFIG, EvaluatorConfig
 from assay.evaluator.correctness import mismatch, same_bits
-from assay.evaluator.exchange import Exchange, WrongForm
+from assay.evaluator.exchange import Exchange, ReferenceFailure, WrongForm
 from assay.evaluator.plausibility import ceilings
 from assay.evaluator.processes import Limits, ProgramFailure, Runner, RunnerFailure, Zygote
 from assay.evaluator.session import Session
@@ -86,6 +86,7 @@ class Judge:
         self._spares: Spares | None = None
         self._session: Session | None = None
         self._lease = threading.Lock()
+        self._is_closing = False
         self._starting = threading.Lock()
         self._builder = Builder(
             self._fork_builder,
@@ -105,15 +106,18 @@ class Judge:
         return await asyncio.to_thread(self.evaluate_now, task, candidate)
 
     async def remeasure(self, task: Task, candidate: Candidate) -> Evaluation:
-        """See `core.protocols.Evaluator.remeasure`: every evaluation takes fresh processes and inputs."""
-        return await asyncio.to_thread(self.evaluate_now, task, candidate)
+        """See `core.protocols.Evaluator.remeasure`: fresh processes, and inputs that no evaluation has used."""
+        return await asyncio.to_thread(self.evaluate_now, task, candidate, is_fresh=True)
 
     async def close(self) -> None:
         """See `close_now`."""
         await asyncio.to_thread(self.close_now)
 
     def close_now(self) -> None:
-        """Ends the zygote and its runners."""
+        """Ends the zygote and its runners, an evaluation in hand included: nobody waits for a program that hangs."""
+        self._is_closing = True
+        if self._zygote is not None:
+            self._zygote.kill_runners()
         with self._lease:
             if self._session is not None:
                 self._session.close()
@@ -122,16 +126,26 @@ class Judge:
             if self._zygote is not None:
                 self._zygote.close()
             self._session = self._spares = self._zygote = None
+            self._is_closing = False
 
-    def evaluate_now(self, task: Task, candidate: Candidate, class_name: str = "ModelNew") -> Evaluation:
-        """`evaluate`, blocking. `class_name` is the class that the candidate's module defines."""
+    def evaluate_now(
+        self, task: Task, candidate: Candidate, class_name: str = "ModelNew", *, is_fresh: bool = False
+    ) -> Evaluation:
+        """`evaluate`, blocking. `class_name` is the class that the candidate's module defines.
+
+        is_fresh: draws new correctness trials; otherwise candidates of one task in a row share theirs (timed calls
+        never share inputs).
+        """
         started = time.monotonic()
         progress = _Progress()
         try:
             with progress.stage("build"):
                 build = _guarded(lambda: self._builder.prepare(candidate))
             with self._lease, _one_thread():
-                outcome = self._measure(self._opened(task), _Program(candidate.source, class_name, build), progress)
+                session = self._opened(task)
+                if is_fresh:
+                    session.forget_trials()
+                outcome = self._measure(session, _Program(candidate.source, class_name, build), progress)
         except _Ended as ended:
             outcome = {"status": ended.status, "error": str(ended)[:_ERROR_LIMIT], "flags": ended.flags}
         return Evaluation(
@@ -232,7 +246,15 @@ class Judge:
                 self._session = None
             if self._spares is None:
                 self._spares = Spares(self._fork_runner, 0 if self._device == "cpu" else _SPARE_RUNNERS_ON_CUDA)
-            self._session = Session(task, self._device, self._config, self._spares, self._rng)
+            session = Session(task, self._device, self._config, self._spares, self._rng)
+            if session.reference.is_random:
+                session.close()
+                raise UsageError(
+                    f"task {task.key}: its reference gives different outputs for the same inputs (dropout, or another"
+                    " draw of random numbers), so that nothing can be said to equal it; make it deterministic, for"
+                    " example with eval()"
+                )
+            self._session = session
         return self._session
 
     def _fork_runner(self) -> Runner:
@@ -250,6 +272,8 @@ class Judge:
             file_bytes=self._config.file_mb << 20,
             processes=self._config.processes,
         )
+        if self._is_closing:
+            raise EvaluatorError("the judge is being closed")
         with self._starting:
             if self._zygote is None:
                 self._zygote = Zygote(threads=self._config.threads, is_cuda=self._device != "cpu")
@@ -267,6 +291,8 @@ def _guarded(work: Callable[[], _Result]) -> _Result:
         raise _Ended(Status.BUILD_ERROR if is_build else Status.RUNTIME_ERROR, str(error)) from None
     except torch.OutOfMemoryError as error:
         raise _Ended(Status.RUNTIME_ERROR, f"beside this program the device has too little memory: {error}") from None
+    except ReferenceFailure as error:
+        raise _Ended(Status.RUNTIME_ERROR, str(error), ("reference_failed",)) from None
     except RunnerFailure as error:
         status = {"timeout": Status.TIMEOUT, "protocol": Status.REJECTED}.get(error.kind, Status.RUNTIME_ERROR)
         flags = ("protocol_violation",) if error.kind == "protocol" else ()
@@ -305,7 +331,6 @@ def _check(exchange: Exchange, session: Session) -> None:
             if not same_bits(now, before):
                 text = f"input {index} is not left as the reference leaves it"
                 raise _Ended(Status.REJECTED, text, ("mutates_input",))
-        session.own_errors = trial.own_errors
 
 
 def _timed_check(session: Session) -> Callable[[list[torch.Tensor], list[torch.Tensor]], None]:

@@ -69,9 +69,11 @@ class KernelBenchJudge(Judge):
         self._rule: Rule = config.rule
         self._counts = TRIALS[config.rule]
 
-    def evaluate_now(self, task: Task, candidate: Candidate, class_name: str = "ModelNew") -> Evaluation:
+    def evaluate_now(
+        self, task: Task, candidate: Candidate, class_name: str = "ModelNew", *, is_fresh: bool = False
+    ) -> Evaluation:
         """See `Judge.evaluate_now`; the provenance names the rule."""
-        found = super().evaluate_now(task, candidate, class_name)
+        found = super().evaluate_now(task, candidate, class_name, is_fresh=is_fresh)
         return found.model_copy(
             update={"provenance": found.provenance.model_copy(update={"evaluator": str(self._rule)})}
         )

@@ -254,11 +254,21 @@ class Zygote:
             answer = self._answer(30.0)
         runner = Runner(self, answer["pid"], ours, scratch, limits)
         self._runners.add(runner)
-        reply = runner.ask("start", timeout_s=60.0)
+        try:
+            reply = runner.ask("start", timeout_s=60.0)
+        except RunnerFailure as failure:
+            runner.kill()
+            raise EvaluatorError(f"a runner could not start: {failure}") from failure
         if reply.error:
             runner.kill()
             raise EvaluatorError(f"a runner could not start: {json.dumps(reply.error)}")
         return runner
+
+    def kill_runners(self) -> None:
+        """Ends every runner at once; whoever waits for one of them is told that it has ended."""
+        for runner in list(self._runners):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(runner.pid, signal.SIGKILL)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -217,7 +217,8 @@ class _Harness:
         if isinstance(result, torch.Tensor):
             return _in_layout(result, expected[0]) if len(expected) == 1 else result
         if isinstance(result, (list, tuple)) and len(result) == len(expected):
-            return type(result)(_in_layout(t, e) for t, e in zip(result, expected, strict=True))
+            laid_out = [_in_layout(t, e) for t, e in zip(result, expected, strict=True)]
+            return laid_out if isinstance(result, list) else tuple(laid_out)
         return result
 
     def _open_bundle(self, document: dict[str, Any], descriptors: list[int]) -> list[torch.Tensor]:

@@ -7,20 +7,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 
-from assay.core.errors import EvaluatorError, UsageError
+from assay.core.errors import UsageError
 from assay.core.records import Task
 from assay.evaluator.build import Build
 from assay.evaluator.bundles import Bundle, allocate, plan
 from assay.evaluator.calibration import Calibration
 from assay.evaluator.config import EvaluatorConfig
 from assay.evaluator.correctness import Tolerance
-from assay.evaluator.exchange import Exchange
+from assay.evaluator.exchange import Exchange, ReferenceFailure, WrongForm
 from assay.evaluator.plausibility import least_work
 from assay.evaluator.processes import ProgramFailure, RunnerFailure
 from assay.evaluator.reference import Reference, Trial
 from assay.evaluator.spares import Spares
 from assay.evaluator.timing import Times, time_pairs
-from assay.stats.sequential import Noise
 
 _REPLICATE_BUDGET_S = 20.0
 _KEPT_TRIAL_BYTES = 1 << 30
@@ -80,10 +79,16 @@ class Session:
         for index in range(self._config.correctness_trials):
             trial = self.reference.trial(self._seed(), is_varied=index % 2 == 1)
             if trial is not None:
+                if index == 0:  # timed calls are on the task's own distribution, as this trial is
+                    self.own_errors = trial.own_errors
                 kept += [trial] if is_kept else []
                 yield trial
         if is_kept:
             self._trials = kept
+
+    def forget_trials(self) -> None:
+        """The next evaluation draws new ones."""
+        self._trials = None
 
     def make_inputs(self) -> list[torch.Tensor]:
         """Inputs that no program has seen."""
@@ -113,6 +118,7 @@ class Session:
             exchange = self.open(self.reference.task.source, "Model")
         except (ProgramFailure, RunnerFailure) as error:
             raise UsageError(f"the reference of {self.reference.task.key} does not run in a runner: {error}") from error
+        exchange.is_reference = True
         exchange.call_timeout_s *= _REFERENCE_PATIENCE
         return exchange
 
@@ -154,9 +160,7 @@ class Session:
         if missing > 0:
             self.calibration.add(self._aa_medians(missing))
         elif not self._is_calibration_checked and self.calibration.noise.bias > _NOISY_BIAS:
-            medians = self._aa_medians(self._config.calibration_replicates)
-            if Noise.from_medians(medians).bias < self.calibration.noise.bias:
-                self.calibration.replace(medians)
+            self.calibration.replace(self._aa_medians(self._config.calibration_replicates))
         self._is_calibration_checked = True
 
     def _aa_medians(self, replicates: int) -> list[float]:
@@ -166,8 +170,8 @@ class Session:
             other = self.open_reference()
             try:
                 times = self.replicate(other, lambda _actual, _expected: None)
-            except RunnerFailure as error:
-                raise EvaluatorError(f"the reference of {self.reference.task.key} failed: {error}") from error
+            except (ReferenceFailure, ProgramFailure, RunnerFailure, WrongForm) as error:
+                raise UsageError(f"the reference of {self.reference.task.key} fails against itself: {error}") from error
             finally:
                 other.close()
             medians.append(float(np.median(times.believed().log_ratios())))

@@ -71,6 +71,8 @@ class Spares:
             self._starting += 1
         try:
             self._ready.put(self._started_or_why_not())
+        except Exception as error:  # whoever takes it must hear of it, whatever it is
+            self._ready.put(EvaluatorError(f"a runner could not start: {type(error).__name__}: {error}"))
         finally:
             with self._state:
                 self._starting -= 1
