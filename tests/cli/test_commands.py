@@ -54,7 +54,9 @@ def test_help_imports_nothing_heavy():
     assert "best-of-n" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "run best-of-n", "resume", "eval", "select", "tasks", "models", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["demo", "run best-of-n", "run ttt", "resume", "eval", "select", "tasks", "models", "doctor"]
+)
 def test_every_command_explains_itself(cli, command):
     code, out, _ = cli(*command.split(), "--help")
     assert code == 0 and "--json" in out

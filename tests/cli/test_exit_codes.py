@@ -139,3 +139,18 @@ def test_settings_of_another_version_are_a_usage_error(cli, fakes, tmp_path):
         store._connection.execute("UPDATE meta SET value = '{\"sampler\": 1}' WHERE key = 'config'")
     code, _, err = cli("resume", run)
     assert code == 2 and "unknown key 'sampler'" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["eval", "a.py", "--reference", "starter/plain_gelu", "--fail-under", "nan"], "finite ratio"),
+        (["eval", "a.py", "--reference", "starter/plain_gelu", "--minimal-effect", "-1"], "relative gain"),
+        (["audit", "--skip", "aa,power,redteam"], "nothing to do"),
+        (["audit", "--trials", "-3"], "at least 1"),
+        (["run", "best-of-n", "--set", "evaluator.looks=[]", "--dry-run"], "looks"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_usage_errors(cli, arguments, words):
+    code, _, errors = cli(*arguments)
+    assert code == 2 and words in errors and "Traceback" not in errors

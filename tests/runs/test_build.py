@@ -8,11 +8,13 @@ from fakes import FakeEvaluator
 from assay.core.errors import PolicyError, UsageError
 from assay.policies.models import REGISTRY
 from assay.runs import lifecycle
-from assay.runs.build import chosen_tasks, first_available, reference_copy, resolve
+from assay.runs.build import chosen_tasks, first_available, prompt_of, reference_copy, resolve, strategy_of
 from assay.runs.config import load_config
 from assay.runs.plan import plan_run
 from assay.runs.single import reference_task
 from assay.runs.store import RunStore
+from assay.strategies.protocol import RoundPlan
+from assay.strategies.test_time_training import BatchTestTimeTraining
 from assay.tasks.splits import make_split, write_split
 from assay.tasks.suites import load_suite
 
@@ -160,3 +162,20 @@ def test_where_no_source_of_a_model_answers_the_next_one_is_taken(monkeypatch, t
     assert "could not be obtained" in heard[0] and "Going on without qwen2.5-coder-0.5b" in heard[0]
     with pytest.raises(PolicyError, match="could not be obtained"):
         first_available(("qwen2.5-coder-0.5b",), lambda *_: None, heard.append)
+
+
+def test_ttt_gets_its_settings_from_the_configuration():
+    options = {"strategy.type": "ttt", "strategy.steps": 1, "strategy.max_grad_norm": 0, "strategy.k": 2}
+    config = configure(model="smollm2-135m", **options)
+    tasks = chosen_tasks(config)
+    strategy = strategy_of(config, tasks, prompt_of(config, "completion"))
+    assert isinstance(strategy, BatchTestTimeTraining) and strategy.learns
+    assert [strategy.plan(n) == RoundPlan(n, tasks, 2) for n in range(3)] == [True, True, False]
+    assert strategy.settings.adam.max_grad_norm is None and strategy.settings.lora.rank == 16
+    plan = plan_run(config, tasks)
+    assert (plan.samples, plan.rounds, plan.updates, plan.remeasurements) == (4, 2, 1, 3)
+
+
+def test_a_model_that_cannot_be_trained_is_refused_by_ttt(script):
+    with pytest.raises(UsageError, match="cannot be trained"):
+        configure(model=f"scripted:{script}", **{"strategy.type": "ttt"})

@@ -1,7 +1,7 @@
 import pytest
 
 from assay.core.errors import UsageError
-from assay.runs.config import RunConfig, TaskFilter, known_keys, load_config
+from assay.runs.config import RunConfig, TaskFilter, TTTConfig, known_keys, load_config
 
 
 def test_defaults_stand_where_nothing_is_given():
@@ -32,7 +32,14 @@ def test_a_bare_word_and_a_toml_list_can_be_set():
         (["strategy.k"], "key=value"),
         (["seed=3", "seed.x=1"], "is a value, not a table"),
         (["tasks.subset=1", "tasks.limit=2"], "one or the other"),
-        (["strategy.type=ttt"], "strategy.type"),
+        (["strategy.type=tt"], "strategy.type"),
+        (["strategy.steps=2"], "not a setting of best-of-n"),
+        (["strategy.type=ttt", "strategy.shortlist.top=1"], "strategy.shortlist"),
+        (["strategy.type=ttt", "strategy.k=1"], "strategy.k"),
+        (["strategy.type=ttt", "strategy.stepps=2"], "did you mean strategy.steps"),
+        (["strategy.type=ttt", "strategy.advantage=entropic", "strategy.k=3"], "k >= 4"),
+        (["strategy.type=ttt", "strategy.reward.type=lots"], "strategy.reward.type"),
+        (["strategy.type=ttt", "strategy.learning_rate=0"], "strategy.learning_rate"),
     ],
 )
 def test_a_wrong_setting_is_a_usage_error_that_names_it(sets, message):
@@ -57,3 +64,13 @@ def test_the_resolved_configuration_gives_itself_back():
     config = load_config(None, {"strategy.k": 3, "tasks.ids": ("1",)})
     assert RunConfig.model_validate(config.model_dump(mode="json")) == config
     assert "strategy.k" in known_keys() and "evaluator.alpha" in known_keys()
+
+
+def test_a_recipe_names_its_strategy_and_the_defaults_of_ttt_stand():
+    config = load_config(None, {"strategy.type": "ttt", "strategy.reward.shuffled": True}, ["strategy.rank=4"])
+    strategy = config.strategy
+    assert isinstance(strategy, TTTConfig)
+    assert (strategy.k, strategy.rank, strategy.learning_rate) == (32, 4, 1e-5)
+    assert (strategy.advantage, strategy.loss) == ("group_center", "importance_sampling")
+    assert strategy.reward.type == "log_lower" and strategy.reward.shuffled
+    assert RunConfig.model_validate(config.model_dump(mode="json")) == config

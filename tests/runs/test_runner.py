@@ -11,7 +11,7 @@ from fakes import FakeEvaluator, FakePolicy, control, extract, make_task, render
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.core.errors import PolicyError
+from assay.core.errors import PolicyError, TaskError, UsageError
 from assay.core.ledger import Spend
 from assay.core.protocols import Draw
 from assay.core.records import Candidate, SamplingParams
@@ -284,3 +284,23 @@ def test_a_program_seen_in_an_earlier_round_is_not_evaluated_again(tmp_path):
     asked = [entry for entry in evaluator.asked if entry[0] == "evaluate"]
     assert len(asked) == len(set(asked))
     assert Candidate(source="class ModelNew(Model): pass  # ratio=1.0").hash in {entry[2] for entry in asked}
+
+
+def test_a_run_goes_on_without_a_task_that_cannot_be_used(tmp_path):
+    class Choosy(FakeEvaluator):
+        async def evaluate(self, task, candidate):
+            if task.key == TASKS[1].key:
+                raise TaskError(f"task {task.key} does not run: KeyError")
+            return await super().evaluate(task, candidate)
+
+    def no_copy(task):
+        if task.key == TASKS[1].key:
+            raise UsageError(f"task {task.key}: no copy of its reference can be made")
+        return control(task)
+
+    with RunStore.create(tmp_path / "run", {}, TASKS) as store:
+        asyncio.run(execute(store, make_parts(evaluator=Choosy(), control=no_copy)))
+        assert store.is_complete()
+        unfit = store.evaluations(Purpose.SEARCH, TASKS[1].key)
+        assert unfit and all(found.flags == ("unfit_task",) and "KeyError" in found.error for found in unfit)
+        assert any(found.is_correct for found in store.evaluations(Purpose.SEARCH, TASKS[2].key))

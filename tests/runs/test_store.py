@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from assay.core.errors import StoreError, UsageError
 from assay.core.ledger import Spend
 from assay.core.records import Candidate, Completion, ParseFailure, Sample, SamplingParams, Status, StopReason
+from assay.runs import database
 from assay.runs.blobs import pack_logprobs, pack_tokens, unpack_logprobs, unpack_tokens
 from assay.runs.schema import Purpose
 from assay.runs.store import Drawn, RunStore
@@ -233,3 +234,25 @@ def test_blobs_give_back_what_they_were_given(logprobs, tokens):
 def test_float32_logprobs_take_four_bytes():
     assert len(pack_logprobs([-0.5, -0.25])) == 8
     assert len(pack_logprobs([-0.1])) == 8
+
+
+def test_a_beginning_that_failed_leaves_no_run_and_can_be_begun_again(tmp_path):
+    directory = tmp_path / "run"
+    directory.mkdir()
+    database.connect(directory, writable=True).close()  # an empty database, as a full disk leaves it
+    assert not database.holds_run(directory)
+    with RunStore.create(directory, {}, []):
+        assert database.holds_run(directory)
+
+
+def test_a_file_in_place_of_the_directory_is_the_users_error(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(UsageError, match="is a file"):
+        RunStore.create(tmp_path / "run", {}, [])
+
+
+def test_deleted_candidate_files_are_written_again(tmp_path):
+    RunStore.create(tmp_path / "run", {}, []).close()
+    (tmp_path / "run" / "candidates").rmdir()
+    with RunStore.open(tmp_path / "run", writable=True):
+        assert (tmp_path / "run" / "candidates").is_dir()

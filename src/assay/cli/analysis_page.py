@@ -35,7 +35,7 @@ def show_analysis(found: Analysis) -> None:
     _quartiles(found.quartiles)
     _spread(found.spread)
     for rounds in found.rounds:
-        _rounds(rounds)
+        show_rounds(rounds)
     for regime in found.regime:
         if regime.rule == "verified":
             _regime(regime)
@@ -180,7 +180,8 @@ def _spread(table: SpreadTable) -> None:
     _table("Spread within tasks", columns, rows, table.in_words)
 
 
-def _rounds(table: RoundsTable) -> None:
+def show_rounds(table: RoundsTable) -> None:
+    """A run over its rounds, and which of them each rule keeps."""
     rows = [
         (
             *(str(row.round), _share(row.correct), _share(row.fast_1_raw), _share(row.fast_1_verified)),

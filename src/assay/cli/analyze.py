@@ -29,10 +29,13 @@ def analyze_command(
 
     from assay.cli.analysis_page import show_analysis
     from assay.cli.console import print_json
+    from assay.core.errors import UsageError
     from assay.report.analysis import analyse
     from assay.report.analysis_runs import read_run
     from assay.runs.store import RunStore
 
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise UsageError("a run was named twice: a run is no evidence beside itself")
     with ExitStack() as stack:
         views = [read_run(stack.enter_context(RunStore.open(run))) for run in runs]
     found = analyse(views, null=null, published=against == "published")

@@ -1,5 +1,6 @@
 """`assay eval CANDIDATE --reference REF` and `assay eval --kernelbench-run DIR`."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -47,7 +48,8 @@ def eval_command(
     minimal_effect
         Smallest relative gain that may be called faster (default 0.01).
     fail_under
-        Exit code 4 unless the program is correct and the low end of its speedup's interval is at least this.
+        Exit code 4 unless the program is correct, nothing is flagged, and the low end of its speedup's interval is at
+        least this.
     json
         One JSON document on stdout.
 
@@ -55,6 +57,10 @@ def eval_command(
     from assay.cli.options import rule_named
     from assay.evaluator.config import EvaluatorConfig
 
+    if fail_under is not None and not math.isfinite(fail_under):
+        raise UsageError(f"--fail-under {fail_under}: give a finite ratio, such as 1.0")
+    if minimal_effect is not None and not 0 <= minimal_effect < 1:
+        raise UsageError(f"--minimal-effect {minimal_effect}: give a relative gain from 0 to below 1, such as 0.01")
     settings = {"rule": rule_named(evaluator), "minimal_effect": minimal_effect}
     config = EvaluatorConfig.model_validate({key: value for key, value in settings.items() if value is not None})
     if kernelbench_run is not None:
@@ -98,8 +104,10 @@ def _one(
         print_text(f"{candidate}: {words}" if found.speedup is None else f"{candidate}: correct; {words}")
         if found.error:
             print_text(found.error)
-    low = found.speedup.low if found.speedup else None
-    return THRESHOLD if fail_under is not None and (low is None or low < fail_under) else 0
+    if fail_under is None:
+        return 0
+    is_met = found.speedup is not None and not found.flags and found.speedup.low >= fail_under
+    return 0 if is_met else THRESHOLD
 
 
 def _kernelbench_run(

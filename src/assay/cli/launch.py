@@ -40,10 +40,11 @@ def plan_words(plan: RunPlan) -> str:
     """The plan in a few lines."""
     shown = ", ".join(plan.tasks[:8]) + (f" and {len(plan.tasks) - 8} more" if len(plan.tasks) > 8 else "")
     place = plan.device if plan.model_device == plan.device else f"{plan.device}, the model on {plan.model_device}"
+    rounds = f" in {plan.rounds} rounds, with at most {plan.updates} updates between them" if plan.updates else ""
     return (
         f"{plan.strategy} with {plan.model} on {place}: {len(plan.tasks)} tasks ({shown})\n"
-        f"  {plan.samples} samples: about {plan.prompt_tokens:,} prompt tokens, at most {plan.completion_tokens:,}"
-        f" completion tokens\n"
+        f"  {plan.samples} samples{rounds}: about {plan.prompt_tokens:,} prompt tokens, at most"
+        f" {plan.completion_tokens:,} completion tokens\n"
         f"  at most {plan.evaluations} evaluations (one for each distinct program), {plan.controls} of identical"
         f" copies, at most {plan.remeasurements} of winners again"
     )

@@ -17,7 +17,7 @@ from assay.cli.exits import FAILURE, INTERRUPTED, RESUMABLE, USAGE
 from assay.cli.export import export_command
 from assay.cli.models import models_command
 from assay.cli.resume import resume_command
-from assay.cli.run import best_of_n
+from assay.cli.run import best_of_n, test_time_training
 from assay.cli.select import select_command
 from assay.cli.split import split_command
 from assay.cli.tasks import tasks_command
@@ -33,6 +33,7 @@ app = App(
 )
 run_app = App(name="run", help="Run a strategy: sample, evaluate, store.")
 run_app.command(best_of_n, name="best-of-n")
+run_app.command(test_time_training, name="ttt")
 app.command(demo_command, name="demo")
 app.command(run_app)
 app.command(resume_command, name="resume")

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from assay.cli.analysis_page import show_rounds
 from assay.cli.console import print_json, print_table, print_text
+from assay.report.adaptation import Adaptation
 from assay.report.tables import Measured, RunTables, TaskLine, run_tables
 from assay.report.words import in_words
 from assay.runs.store import RunStore
@@ -18,10 +20,13 @@ def show_run(directory: Path, as_json: bool) -> None:
         return
     show_tables(tables)
     print_text(f"\n{words}")
+    if tables.adaptation is not None:
+        show_adaptation(tables.adaptation)
     spent = tables.spent
     print_text(
         f"\nSpent: {spent.rollouts} samples, {spent.prompt_tokens + spent.completion_tokens} tokens,"
-        f" {spent.evaluations} evaluations, {spent.sampling_s:.0f} s sampling, {spent.evaluation_s:.0f} s evaluating."
+        f" {spent.evaluations} evaluations, {spent.sampling_s:.0f} s sampling, {spent.evaluation_s:.0f} s evaluating"
+        f"{f', {spent.training_s:.0f} s learning ({spent.updates} updates)' if spent.training_s else ''}."
         f"\nThe run is in {directory} (programs in {directory}/candidates)."
     )
 
@@ -50,6 +55,30 @@ def show_tables(tables: RunTables) -> None:
         print_table("\nBy selector (at first look)", ("selector", *numbers), rows, right=numbers)
     for warning in tables.warnings:
         print_text(f"Note: {warning}")
+
+
+def show_adaptation(found: Adaptation) -> None:
+    """What each round was worth to learn from, and, where rounds are complete, what adaptation changed."""
+    rows = [
+        (
+            str(note.round),
+            *("yes" if note.is_updated else "no", str(note.items), f"{note.constant} of {note.groups}"),
+            *(_figure(number) for number in (note.mean_reward, note.drift, note.grad_norm)),
+        )
+        for note in found.steps
+    ]
+    columns = ("round", "update", "learned from", "tasks with equal rewards", "mean reward", "drift", "gradient norm")
+    print_table("\nUpdates", columns, rows, right=columns)
+    for note in found.steps:
+        if note.why_not:
+            print_text(f"Note: no update after round {note.round}: {note.why_not}.")
+    if found.rounds is not None:
+        show_rounds(found.rounds)
+    print_text(found.in_words)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
 
 
 def _task_row(line: TaskLine, shared: str) -> tuple[str, ...]:

@@ -112,7 +112,8 @@ def speedup_words(found: Evaluation) -> str:
     one = found.speedup
     if found.verdict is None:
         return f"no verdict, {one.ratio:.3f}x"
-    return f"{found.verdict}, {one.ratio:.3f}x [{one.low:.3f}, {one.high:.3f}]"
+    flags = f" ({', '.join(found.flags)})" if found.flags else ""
+    return f"{found.verdict}, {one.ratio:.3f}x [{one.low:.3f}, {one.high:.3f}]{flags}"
 
 
 def _summary(looks: list[Evaluated]) -> str:

@@ -1,6 +1,7 @@
 """Work that may be interrupted: Ctrl-C and SIGTERM end it cleanly, and the message says how to go on."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -40,9 +41,10 @@ def drive(work: Coroutine[Any, Any, None], directory: Path) -> None:
         assert task is not None
 
         def stop(received: signal.Signals) -> None:
+            if stopped_by:  # a second signal does not wait: what is shown as done is stored already
+                os._exit(128 + received)
             stopped_by.append(received)
-            loop.remove_signal_handler(received)
-            say("stopping after the step in hand ...")
+            say("stopping after the step in hand ... (once more to stop at once)")
             task.cancel()
 
         for expected in (signal.SIGINT, signal.SIGTERM):

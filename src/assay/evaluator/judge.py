@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from assay.core.errors import EvaluatorError, UsageError
+from assay.core.errors import EvaluatorError, TaskError, UsageError
 from assay.core.records import Candidate, Evaluation, Provenance, Speedup, Status, Task, Verdict
 from assay.evaluator.build import Build, Builder
 from assay.evaluator.calibration import device_name
@@ -249,7 +249,7 @@ class Judge:
             session = Session(task, self._device, self._config, self._spares, self._rng)
             if session.reference.is_random:
                 session.close()
-                raise UsageError(
+                raise TaskError(
                     f"task {task.key}: its reference gives different outputs for the same inputs (dropout, or another"
                     " draw of random numbers), so that nothing can be said to equal it; make it deterministic, for"
                     " example with eval()"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from assay.core.errors import UsageError
+from assay.core.errors import TaskError
 from assay.core.records import Task
 from assay.evaluator.correctness import Tolerance, error_between, floor, same_bits
 from assay.evaluator.trees import UnsupportedValue, flatten, unflatten
@@ -38,22 +38,22 @@ class Reference:
     """The reference program of one task on one device."""
 
     def __init__(self, task: Task, device: str, init_seed: int) -> None:
-        """Runs the task's source; raises UsageError that names the task if any part of it fails."""
+        """Runs the task's source; raises TaskError that names the task if any part of it fails."""
         self.task = task
         self.device = torch.device(device)
         self.init_seed = init_seed
         try:
             self._construct()
             self._run_once()
-        except UsageError:
+        except TaskError:
             raise
         except UnsupportedValue as error:
             text = f"task {task.key}: its inputs or outputs hold {error}; use tensors, numbers, lists, tuples"
-            raise UsageError(text) from error
+            raise TaskError(text) from error
         except torch.OutOfMemoryError as error:
-            raise UsageError(f"task {task.key} does not fit into the memory of {device}: {error}") from error
+            raise TaskError(f"task {task.key} does not fit into the memory of {device}: {error}") from error
         except Exception as error:  # whatever a task's own code raises is the task's fault
-            raise UsageError(f"task {task.key} does not run: {type(error).__name__}: {error}") from error
+            raise TaskError(f"task {task.key} does not run: {type(error).__name__}: {error}") from error
 
     def _construct(self) -> None:
         self._module = types.ModuleType(f"assay_task_{self.task.hash}")
@@ -102,7 +102,7 @@ class Reference:
         forms = [_form(tensor) for tensor in inputs]
         known = getattr(self, "input_forms", forms)
         if [(f.shape, f.dtype) for f in forms] != [(f.shape, f.dtype) for f in known]:
-            raise UsageError(f"task {self.task.key}: get_inputs() gives other shapes at every call; fix its sizes")
+            raise TaskError(f"task {self.task.key}: get_inputs() gives other shapes at every call; fix its sizes")
         return inputs
 
     def outputs(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:

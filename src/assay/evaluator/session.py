@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 
-from assay.core.errors import UsageError
+from assay.core.errors import TaskError
 from assay.core.records import Task
 from assay.evaluator.build import Build
 from assay.evaluator.bundles import Bundle, allocate, plan
@@ -117,7 +117,7 @@ class Session:
         try:
             exchange = self.open(self.reference.task.source, "Model")
         except (ProgramFailure, RunnerFailure) as error:
-            raise UsageError(f"the reference of {self.reference.task.key} does not run in a runner: {error}") from error
+            raise TaskError(f"the reference of {self.reference.task.key} does not run in a runner: {error}") from error
         exchange.is_reference = True
         exchange.call_timeout_s *= _REFERENCE_PATIENCE
         return exchange
@@ -171,7 +171,7 @@ class Session:
             try:
                 times = self.replicate(other, lambda _actual, _expected: None)
             except (ReferenceFailure, ProgramFailure, RunnerFailure, WrongForm) as error:
-                raise UsageError(f"the reference of {self.reference.task.key} fails against itself: {error}") from error
+                raise TaskError(f"the reference of {self.reference.task.key} fails against itself: {error}") from error
             finally:
                 other.close()
             medians.append(float(np.median(times.believed().log_ratios())))

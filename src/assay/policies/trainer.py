@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from assay.core.errors import PolicyError, UsageError
+from assay.core.errors import NotFiniteError, UsageError
 from assay.core.protocols import AdamConfig, LoraConfig, LossName, StepReport, TrainItem
 from assay.core.records import content_hash
 from assay.learning.losses import LOSSES
@@ -56,8 +56,8 @@ class LocalTrainer:
     async def step(self, items: Sequence[TrainItem], loss: LossName, adam: AdamConfig) -> StepReport:
         """One Adam update on the sum of `loss` over all unmasked tokens of `items`.
 
-        Raises `UsageError` for items without an unmasked token or with unequal lengths, `PolicyError` if the gradient
-        is not finite; the weights are then as before.
+        Raises `UsageError` for items without an unmasked token or with unequal lengths, `NotFiniteError` if the
+        gradient is not finite; the weights are then as before.
         """
         _check(items, loss)
         return await self._worker.run(lambda check: self._step(items, loss, adam, check), gradients=True)
@@ -101,7 +101,7 @@ class LocalTrainer:
             limit = float("inf") if adam.max_grad_norm is None else adam.max_grad_norm
             norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), limit).item()
             if not torch.isfinite(torch.tensor([norm, sums.loss])).all():
-                raise PolicyError(f"loss {sums.loss} and gradient norm {norm} are not finite; no update was made")
+                raise NotFiniteError(f"loss {sums.loss} and gradient norm {norm} are not finite; no update was made")
             for group in self._optimizer.param_groups:
                 group.update(
                     lr=adam.learning_rate,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from assay.core.ledger import Spend
 from assay.core.records import Evaluation, Record, Status, Verdict
+from assay.report.adaptation import Adaptation, adaptation
 from assay.runs.pools import select
 from assay.runs.schema import Purpose
 from assay.runs.store import PoolColumns, RunStore
@@ -71,7 +72,7 @@ class SelectorLine(Record):
 
 
 class RunTables(Record):
-    """Everything that the page of a run shows."""
+    """Everything that the page of a run shows. adaptation: of a run of several rounds that learned."""
 
     directory: str
     model: str
@@ -81,6 +82,7 @@ class RunTables(Record):
     selectors: tuple[SelectorLine, ...]
     warnings: tuple[str, ...]
     spent: Spend
+    adaptation: Adaptation | None = None
 
 
 def run_tables(store: RunStore, selectors: tuple[Selector, ...] | None = None) -> RunTables:
@@ -100,6 +102,7 @@ def run_tables(store: RunStore, selectors: tuple[Selector, ...] | None = None) -
         selectors=selector_lines(selection, columns, again) if selection else (),
         warnings=selection.warnings if selection else ("Nothing is evaluated yet.",),
         spent=store.ledger.total,
+        adaptation=adaptation(store),
     )
 
 

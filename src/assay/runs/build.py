@@ -5,21 +5,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from assay.core.errors import PolicyError, UsageError
-from assay.core.protocols import Evaluator, Policy
+from assay.core.protocols import AdamConfig, Evaluator, LoraConfig, Policy
 from assay.core.records import Candidate, ParseFailure, Prompt, SamplingParams, Suite, Task
 from assay.policies.models import REGISTRY, Progress
 from assay.prompting.extract import extract
 from assay.prompting.formats import render
-from assay.runs.config import RunConfig, TaskFilter, stored_config
+from assay.runs.config import RunConfig, TaskFilter, TTTConfig, stored_config
 from assay.runs.runner import Parts
 from assay.runs.store import RunStore
 from assay.strategies.best_of_n import BestOfN
+from assay.strategies.protocol import Strategy
+from assay.strategies.test_time_training import BatchTestTimeTraining, TrainingSettings
 from assay.tasks.splits import Split, make_split, read_split
 from assay.tasks.suites import load_suite, select_tasks
 
 _LATER = ("openai:", "tinker:")
 REPLAY = "replay:"
-_FILES = ("local:", "scripted:", REPLAY)
+_FIXED = ("scripted:", REPLAY)
+_FILES = ("local:", *_FIXED)
 SEED_SPLIT = "seed:"
 
 
@@ -38,16 +41,34 @@ def chosen_tasks(config: RunConfig) -> tuple[Task, ...]:
 def resolve(config: RunConfig) -> RunConfig:
     """`config` with its devices named and its paths absolute, so that it means the same from anywhere.
 
-    UsageError for a model specification that cannot be meant, or a device that is not there.
+    UsageError for a model specification that cannot be meant, one that the strategy cannot train, or a device that is
+    not there.
     """
     check_model(config.model)
+    if isinstance(config.strategy, TTTConfig) and config.model.startswith(_FIXED):
+        raise UsageError(
+            f"--model {config.model}: {config.strategy.type} trains, and this cannot be trained;"
+            " use a registered or local: model, or assay run best-of-n"
+        )
     if config.model.startswith(REPLAY):
         # A stored completion answers the prompt that it was drawn from.
         with RunStore.open(Path(config.model.removeprefix(REPLAY))) as store:
             config = config.model_copy(update={"prompt": stored_config(store.config, store.directory).prompt})
     device = device_named(config.device)
     model_device = device_named(config.model_device) if config.model_device else device
-    return config.model_copy(update={"model": _absolute(config.model), "device": device, "model_device": model_device})
+    files = {
+        name: path.absolute()
+        for name in ("system", "examples")
+        if isinstance(path := getattr(config.prompt, name), Path)
+    }
+    return config.model_copy(
+        update={
+            "model": _absolute(config.model),
+            "prompt": config.prompt.model_copy(update=files),
+            "device": device,
+            "model_device": model_device,
+        }
+    )
 
 
 def check_model(spec: str) -> None:
@@ -114,20 +135,46 @@ def assemble(config: RunConfig, tasks: tuple[Task, ...], policy: Policy, evaluat
     sampling = SamplingParams(
         temperature=config.sampling.temperature, top_p=config.sampling.top_p, max_tokens=config.sampling.max_tokens
     )
+    prompt = prompt_of(config, policy.prompt_kind)
     return Parts(
         policy=policy,
         evaluator=evaluator,
-        strategy=BestOfN(tasks, config.strategy.k),
-        prompt=prompt_of(config, policy.prompt_kind),
+        strategy=strategy_of(config, tasks, prompt),
+        prompt=prompt,
         extract=extract,
         control=reference_copy if config.controls else None,
         sampling=sampling,
         seed=config.seed,
         chunk=config.sampling.chunk,
         remeasure=config.remeasure,
-        shortlist=config.strategy.shortlist,
+        shortlist=None if isinstance(config.strategy, TTTConfig) else config.strategy.shortlist,
         null_evaluations=config.null_evaluations,
     )
+
+
+def strategy_of(config: RunConfig, tasks: tuple[Task, ...], prompt: Callable[[Task], Prompt]) -> Strategy:
+    """The strategy of a configuration."""
+    chosen = config.strategy
+    if not isinstance(chosen, TTTConfig):
+        return BestOfN(tasks, chosen.k)
+    settings = TrainingSettings(
+        steps=chosen.steps,
+        reward=chosen.reward,
+        advantage=chosen.advantage,
+        loss=chosen.loss,
+        adam=AdamConfig(
+            learning_rate=chosen.learning_rate,
+            beta1=chosen.beta1,
+            beta2=chosen.beta2,
+            epsilon=chosen.epsilon,
+            weight_decay=chosen.weight_decay,
+            max_grad_norm=chosen.max_grad_norm or None,
+        ),
+        lora=LoraConfig(rank=chosen.rank, alpha=chosen.alpha, seed=config.seed),
+        kl_limit=chosen.kl_limit,
+        seed=config.seed,
+    )
+    return BatchTestTimeTraining(tasks, chosen.k, prompt, settings)
 
 
 def prompt_of(config: RunConfig, auto_kind: str) -> Callable[[Task], Prompt]:

@@ -4,13 +4,16 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeGuard, get_args
+from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from assay.core.errors import UsageError
+from assay.core.protocols import LossName
 from assay.core.records import Record
 from assay.evaluator.config import EvaluatorConfig
+from assay.learning.names import ENTROPIC_MIN_GROUP, AdvantageName
+from assay.learning.rewards import RewardConfig
 from assay.prompting.formats import PromptOptions
 from assay.selection.shortlist import Shortlist
 
@@ -75,7 +78,39 @@ class BestOfNConfig(Record):
         return self
 
 
-StrategyConfig = BestOfNConfig
+class TTTConfig(Record):
+    """Batch test-time training: `steps` updates, each on k samples of every task, and k more of each after the last.
+
+    learning_rate to max_grad_norm (0 for no clipping): Adam's. rank, alpha: of the adapter, which is scaled by
+    alpha / rank. kl_limit: nats a token that the weights may drift from the unadapted model before training ends; 0 for
+    no limit.
+    """
+
+    type: Literal["ttt"] = "ttt"
+    k: int = Field(default=32, ge=2)
+    steps: int = Field(default=5, ge=1)
+    reward: RewardConfig = RewardConfig()
+    advantage: AdvantageName = "group_center"
+    loss: LossName = "importance_sampling"
+    learning_rate: float = Field(default=1e-5, gt=0)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.95, ge=0, lt=1)
+    epsilon: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, ge=0)
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    kl_limit: float = Field(default=0.5, ge=0)
+
+    @model_validator(mode="after")
+    def _group_is_large_enough(self) -> Self:
+        if self.advantage == "entropic" and self.k < ENTROPIC_MIN_GROUP:
+            raise ValueError(f"entropic advantages take k >= {ENTROPIC_MIN_GROUP} samples a task, not {self.k}")
+        return self
+
+
+StrategyConfig = Annotated[BestOfNConfig | TTTConfig, Field(discriminator="type")]
+_STRATEGIES = tuple(part.model_fields["type"].default for part in (BestOfNConfig, TTTConfig))
 
 
 class RunConfig(Record):
@@ -115,6 +150,9 @@ def load_config(recipe: Path | None, options: Mapping[str, Any], sets: Sequence[
     given = [(key, value) for key, value in options.items() if value is not None]
     for key, value in [*given, *map(_assignment, sets)]:
         _put(values, key, value)
+    strategy = values.setdefault("strategy", {})
+    if isinstance(strategy, dict):
+        strategy.setdefault("type", "best-of-n")
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
@@ -173,10 +211,16 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _complaint(error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
+    path = list(error["loc"])
+    strategy = path.pop(1) if path[:1] == ["strategy"] and len(path) > 1 and path[1] in _STRATEGIES else None
+    if error["type"] == "union_tag_invalid":
+        path.append("type")
+    key = ".".join(str(part) for part in path)
     if error["type"] != "extra_forbidden":
         return f"{key or 'configuration'}: {error['msg']} (given: {error['input']!r})"
     keys = known_keys()
+    if strategy is not None and key in keys:
+        return f"{key} is not a setting of {strategy}, but of another strategy: leave it out, or run that one"
     by_last = {name: [k for k in keys if k.split(".")[-1] == name] for name in {k.split(".")[-1] for k in keys}}
     near = difflib.get_close_matches(key, keys, n=3, cutoff=0.7) or [
         full

@@ -29,6 +29,20 @@ def connect(directory: Path, writable: bool) -> sqlite3.Connection:
     return connection
 
 
+def holds_run(directory: Path) -> bool:
+    """Whether there is a store with tables in `directory`; what a failed beginning has left is none."""
+    if not (directory / FILE_NAME).is_file():
+        return False
+    try:
+        connection = connect(directory, writable=False)
+        try:
+            return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return True  # something is there that is not ours to write over
+
+
 def lock(directory: Path) -> IO[str]:
     """The writer's lock; the kernel gives it up when the process ends in any way. UsageError if another has it."""
     handle = (directory / LOCK_NAME).open("w")
@@ -66,9 +80,10 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def store_errors(directory: Path) -> Iterator[None]:
-    """Turns failures of the disk and of the database into a StoreError that names the run."""
+def store_errors(directory: Path, comfort: str | None = None) -> Iterator[None]:
+    """Turns failures of the disk and of the database into a StoreError that names the run and says what is safe."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{directory}: {error}. What was shown as done is safe in {directory / FILE_NAME}.") from error
+        safe = comfort or f"What was shown as done is safe in {directory / FILE_NAME}."
+        raise StoreError(f"{directory}: {error}. {safe}") from error

@@ -213,14 +213,15 @@ def count(compared: Sequence[Compared]) -> Counts:
 def export_kernelbench(run: Path, directory: Path) -> int:
     """Writes the samples of the run in `run` in KernelBench's layout into `directory`, and returns their number.
 
-    A problem's samples are numbered through all rounds. A completion that gave no program has a result and no kernel.
+    A problem's samples are numbered through all rounds. A completion that gave no program has a result and no kernel;
+    one that was set aside without evaluation is left out.
     UsageError if `directory` holds something, or the run's tasks are not KernelBench's of one level.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(f"{directory}: is not an empty directory. Name a new one.")
     with RunStore.open(run) as store:
         level = _level(store.tasks(), run)
-        by_task = [(task, store.attempts(task.key)) for task in store.tasks()]
+        by_task = [(task, store.attempts(task.key, leave_out_unevaluated=True)) for task in store.tasks()]
     directory.mkdir(parents=True, exist_ok=True)
     results: dict[str, list[dict[str, Any]]] = {}
     for task, attempts in sorted(by_task, key=lambda pair: int(pair[0].id)):

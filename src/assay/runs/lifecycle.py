@@ -11,7 +11,7 @@ from assay.core.records import Prompt, SamplingParams, Task
 from assay.policies.models import Progress
 from assay.runs.build import REPLAY, assemble, load_evaluator, load_policy
 from assay.runs.config import RunConfig, stored_config
-from assay.runs.database import FILE_NAME
+from assay.runs.database import holds_run
 from assay.runs.events import Observer, ignore
 from assay.runs.manifest import end_session, start_session
 from assay.runs.runner import execute
@@ -33,7 +33,7 @@ def load_tools(config: RunConfig, progress: Progress | None = None) -> Tools:
 
 def check_new(directory: Path) -> None:
     """UsageError if `directory` holds a run, so that this is known before a model is loaded."""
-    if (directory / FILE_NAME).exists():
+    if holds_run(directory):
         raise UsageError(already(directory))
 
 

@@ -24,16 +24,24 @@ def now() -> str:
 def start_session(directory: Path, seed: int, policy: str, devices: dict[str, str], argv: Sequence[str]) -> None:
     """Notes that a process began to work on the run. `devices` says what samples and what evaluates, and on what."""
     path = directory / "manifest.json"
-    manifest = json.loads(path.read_text()) if path.exists() else {"seed": seed, "policy": policy, "sessions": []}
+    manifest = _read(path) or {"seed": seed, "policy": policy, "sessions": []}
     session = {"argv": list(argv), "started": now(), "ended": None, "outcome": None, "devices": devices}
     manifest["sessions"].append(session | {"versions": versions(), "host": host_facts(), "git": source_commit()})
     _write(path, manifest)
 
 
+def _read(path: Path) -> dict[str, Any] | None:
+    """The manifest; None if there is none, or none that can be read: it is a note, and no run ends for it."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
 def end_session(directory: Path, outcome: str) -> None:
     """Notes how the process ended: `done`, `interrupted` or `failed`. A killed process leaves None behind."""
     path = directory / "manifest.json"
-    manifest = json.loads(path.read_text())
+    manifest = _read(path) or {"sessions": [{}]}
     manifest["sessions"][-1] |= {"ended": now(), "outcome": outcome}
     _write(path, manifest)
 

@@ -8,6 +8,7 @@ samples has a seed of its own, so a resumed run draws what an uninterrupted one 
 
 import asyncio
 import hashlib
+import logging
 import os
 import shutil
 import time
@@ -16,10 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assay.core.errors import PolicyError, UsageError
+from assay.core.errors import PolicyError, TaskError, UsageError
 from assay.core.ledger import Spend
 from assay.core.protocols import Evaluator, Policy, Sampler
-from assay.core.records import Candidate, Evaluation, ParseFailure, Prompt, Sample, SamplingParams, Task
+from assay.core.records import (
+    Candidate,
+    Evaluation,
+    ParseFailure,
+    Prompt,
+    Provenance,
+    Sample,
+    SamplingParams,
+    Status,
+    Task,
+)
 from assay.runs.events import (
     Evaluated,
     EvaluationStarted,
@@ -38,6 +49,8 @@ from assay.runs.store import Drawn, RunStore
 from assay.runs.winners import pick_fastest
 from assay.selection.shortlist import Shortlist
 from assay.strategies.protocol import RoundPlan, Strategy
+
+log = logging.getLogger(__name__)
 
 # On an accelerator the judge builds the next programs while one is timed; on a CPU building would disturb the timing.
 EVALUATIONS_AHEAD = 4
@@ -197,16 +210,34 @@ class _Runner:
         async def evaluate(candidate: Candidate, purpose: Purpose) -> None:
             nonlocal last
             async with gate:
-                evaluation = await self._parts.evaluator.evaluate(task, candidate)
+                evaluation = await self._judged(task, candidate)
             seconds, last = time.monotonic() - last, time.monotonic()  # since the one before ended: they overlap
             self._keep(evaluation, purpose, seconds, plan.index)
 
         await _together([evaluate(candidate, purpose) for candidate, purpose in waiting])
 
+    async def _judged(self, task: Task, candidate: Candidate) -> Evaluation:
+        """The judge's word; for a task that cannot be used a rejection that says so, and the run goes on."""
+        try:
+            return await self._parts.evaluator.evaluate(task, candidate)
+        except TaskError as error:
+            return Evaluation(
+                task_key=task.key,
+                candidate_hash=candidate.hash,
+                status=Status.REJECTED,
+                flags=("unfit_task",),
+                error=str(error),
+                provenance=Provenance(device=self._parts.evaluator.device),
+            )
+
     def _missing_copies(self, task: Task) -> list[Candidate]:
         if self._parts.control is None:
             return []
-        copy = self._parts.control(task)
+        try:
+            copy = self._parts.control(task)
+        except UsageError as error:  # a reference that is no program gives no copy, and no verdict either
+            log.warning("%s", error)
+            return []
         there = {evaluation.candidate_hash for evaluation in self._store.evaluations(Purpose.CONTROL, task.key)}
         copies = [numbered_copy(copy, number) for number in range(self._parts.null_evaluations)]
         return [one for one in copies if one.hash not in there]

@@ -67,7 +67,9 @@ class RunStore:
     @classmethod
     def create(cls, directory: Path, config: Mapping[str, object], tasks: Sequence[Task]) -> Self:
         """A new run in `directory`, which is made if it is not there. UsageError if it holds a run already."""
-        with database.store_errors(directory):
+        if directory.exists() and not directory.is_dir():
+            raise UsageError(f"{directory} is a file: name a directory for the run with --out")
+        with database.store_errors(directory, "Nothing was stored."):
             (directory / "candidates").mkdir(parents=True, exist_ok=True)
             lock = database.lock(directory)
             connection = database.connect(directory, writable=True)
@@ -236,8 +238,10 @@ class RunStore:
         for tokens, logprobs, record in rows:
             yield read_sample(tokens, logprobs, record)
 
-    def attempts(self, task_key: str | None = None, round: int | None = None) -> list[Attempt]:
-        """Samples with their candidates and first looks. StoreError if one is not evaluated yet."""
+    def attempts(
+        self, task_key: str | None = None, round: int | None = None, *, leave_out_unevaluated: bool = False
+    ) -> list[Attempt]:
+        """Samples with their candidates and first looks. StoreError if one is not evaluated, unless left out."""
         looks = {(e.task_key, e.candidate_hash): e for e in self.evaluations(Purpose.SEARCH, task_key)}
         rows = self._rows(
             """SELECT s.task_key, candidate_hash, source, failure, reward, tokens, logprobs, s.record
@@ -248,6 +252,8 @@ class RunStore:
         attempts = []
         for key, candidate_hash, source, failure, reward, tokens, logprobs, record in rows:
             evaluation = unparsed(key, failure) if source is None else looks.get((key, candidate_hash))
+            if evaluation is None and leave_out_unevaluated:
+                continue
             if evaluation is None:
                 raise StoreError(f"{self.directory}: candidate {candidate_hash} of {key} is not evaluated yet")
             sample, candidate = read_sample(tokens, logprobs, record), Candidate(source=source) if source else None
@@ -309,6 +315,7 @@ class RunStore:
 
     def _restore_candidate_files(self) -> None:
         rows = self._rows("SELECT hash, source FROM candidates")
+        (self.directory / "candidates").mkdir(exist_ok=True)
         there = {path.stem for path in (self.directory / "candidates").glob("*.py")}
         self._write_candidate_files(Candidate(source=source) for name, source in rows if name not in there)
 
