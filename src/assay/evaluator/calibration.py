@@ -14,7 +14,7 @@ import torch
 from assay.core.records import content_hash
 from assay.stats.sequential import Noise
 
-_FORMAT = 1
+_FORMAT = 2
 _KEPT = 200
 
 
