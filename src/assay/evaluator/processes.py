@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 _ZYGOTE_START_S = 120.0
 _STOP_S = 0.5
 # Whether glibc gives large temporaries back to the kernel at every call depends on the luck of a process's heap, and
-# makes the same program up to twice as slow. Told to keep them, all runners are alike.
+# makes the same program slower by half or more (1.6x was seen). Told to keep them, all runners are alike.
 _STEADY_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 _PASSED_ON = (
     "PATH",
