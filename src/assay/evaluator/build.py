@@ -19,8 +19,8 @@ from pathlib import Path
 
 import torch
 
+from assay.core.places import cache_root
 from assay.core.records import Candidate, content_hash
-from assay.evaluator.calibration import cache_directory
 from assay.evaluator.processes import ProgramFailure, Runner
 
 _DONE = "done"
@@ -71,9 +71,7 @@ class Builder:
         has_extension = "cpp_extension" in candidate.source
         if not has_extension and "triton" not in candidate.source:
             return None
-        directory = (
-            cache_directory() / "builds" / content_hash(candidate.hash, _toolchain(), *self._architecture.values())
-        )
+        directory = cache_root() / "builds" / content_hash(candidate.hash, _toolchain(), *self._architecture.values())
         if (directory / _ERROR).exists():
             raise ProgramFailure("build", "BuildError", (directory / _ERROR).read_text())
         build = Build(directory, is_sealed=(directory / _DONE).exists())

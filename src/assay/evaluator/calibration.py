@@ -11,16 +11,12 @@ from pathlib import Path
 
 import torch
 
+from assay.core.places import cache_root, write_json
 from assay.core.records import content_hash
 from assay.stats.sequential import Noise
 
 _FORMAT = 2
 _KEPT = 200
-
-
-def cache_directory() -> Path:
-    """`ASSAY_CACHE`, or `~/.cache/assay`."""
-    return Path(os.environ.get("ASSAY_CACHE") or Path.home() / ".cache" / "assay")
 
 
 def device_name(device: str) -> str:
@@ -40,7 +36,7 @@ class Calibration:
         key = content_hash(
             *map(str, (_FORMAT, device_name(device), os.cpu_count(), torch.__version__, task_hash, threads, pairs))
         )
-        self._path = cache_directory() / "calibration" / f"{key}.json"
+        self._path = cache_root() / "calibration" / f"{key}.json"
         self.medians: list[float] = []
         if self._path.exists():
             try:
@@ -51,10 +47,7 @@ class Calibration:
     def add(self, medians: list[float]) -> None:
         """Adds replicates and stores them; the newest are kept."""
         self.medians = [*self.medians, *medians][-_KEPT:]
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps({"medians": self.medians}))
-        temporary.replace(self._path)
+        write_json(self._path, {"medians": self.medians})
 
     def replace(self, medians: list[float]) -> None:
         """Forgets what was measured before: the machine was in another state then."""

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 
+from assay.core.places import cache_root, write_json
 from assay.core.records import content_hash
-from assay.evaluator.calibration import cache_directory, device_name
+from assay.evaluator.calibration import device_name
 from assay.evaluator.reference import Reference
 from assay.stats.intervals import clopper_pearson
 
@@ -47,7 +48,7 @@ def ceilings(device: str, *, is_fresh: bool = False) -> Ceilings:
 
     A busy machine shows too low a rate, and a low ceiling would accuse honest programs: kept rates only ever rise.
     """
-    path = cache_directory() / "ceilings" / f"{content_hash(device_name(device), str(os.cpu_count()))}.json"
+    path = cache_root() / "ceilings" / f"{content_hash(device_name(device), str(os.cpu_count()))}.json"
     known = _read(path)
     if known is not None and not is_fresh:
         return known
@@ -57,10 +58,7 @@ def ceilings(device: str, *, is_fresh: bool = False) -> Ceilings:
             tuple((size, max(a, b)) for (size, a), (_s, b) in zip(found.bytes_per_s, known.bytes_per_s, strict=True)),
             max(found.operations_per_s, known.operations_per_s),
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(asdict(found)))
-    temporary.replace(path)
+    write_json(path, asdict(found))
     return found
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from assay.core.errors import PolicyError, UsageError
+from assay.core.places import cache_root
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, the bytes done, and the bytes in all."""
@@ -138,14 +139,6 @@ def registered(name: str) -> RegisteredModel:
     if name not in REGISTRY:
         raise UsageError(f"no model is called {name!r}; use one of {', '.join(REGISTRY)}, or local:PATH-or-hub-id")
     return REGISTRY[name]
-
-
-def cache_root(cache_dir: Path | None = None) -> Path:
-    """`cache_dir`, else the folder named by ASSAY_CACHE, else ~/.cache/assay."""
-    if cache_dir is not None:
-        return cache_dir
-    named = os.environ.get("ASSAY_CACHE")
-    return Path(named) if named else Path.home() / ".cache" / "assay"
 
 
 def obtain(name: str, cache_dir: Path | None = None, progress: Progress | None = None) -> Path:

@@ -19,8 +19,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTra
 from transformers.utils import logging as transformers_logging
 
 from assay.core.errors import UsageError
+from assay.core.places import cache_root
 from assay.core.records import content_hash
-from assay.policies.models import REGISTRY, Progress, cache_root, obtain, sha256_of
+from assay.policies.models import REGISTRY, Progress, obtain, sha256_of
 
 REMEDY = "give a folder with config.json, tokenizer and *.safetensors, a .gguf file, or the id of a hub repository"
 

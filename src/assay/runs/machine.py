@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from assay.core.places import cache_root
 from assay.core.records import Record
-from assay.policies.models import REGISTRY, cache_root
+from assay.policies.models import REGISTRY
 
 FREE_GB_WANTED = 5.0  # weights of the default model, packed and unpacked, with room for runs
 PROBE_TIMEOUT_S = 30.0
