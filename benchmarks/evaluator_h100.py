@@ -18,17 +18,38 @@ import sys
 import time
 import types
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from assay.core.records import Candidate, Task
+from assay.core.records import Candidate, Evaluation, Task
 from assay.evaluator.audit import audit_aa, audit_power, audit_redteam
 from assay.evaluator.config import EvaluatorConfig
 from assay.evaluator.judge import Judge
 from assay.tasks.suites import load_suite, select_tasks
 
-TASKS = "3,12,14,15,18,23,28,30,36,40,47,95"
-POWER_TASKS = "14,18,36"
+TASKS = "12,14,15,18,3,95,40,47,28,23,30,36"
+POWER_TASKS = "14,18,40"
+
+
+class RecordingJudge(Judge):
+    """Keeps a row for every evaluation."""
+
+    def __init__(self, config: EvaluatorConfig | None = None) -> None:
+        super().__init__("cuda", config)
+        self.rows: list[dict] = []
+
+    def evaluate_now(self, task: Task, candidate: Candidate, *arguments: Any, **options: Any) -> Evaluation:
+        """As the judge's own."""
+        found = super().evaluate_now(task, candidate, *arguments, **options)
+        row = {"task": task.key, "status": found.status, "verdict": found.verdict, "flags": found.flags}
+        row |= {"error": found.error[:200], "seconds": round(found.seconds, 3), "reference_ms": found.reference_ms}
+        if found.speedup is not None:
+            row |= {name: round(value, 5) for name, value in found.speedup.model_dump().items() if value is not None}
+        facts = found.provenance.facts
+        row["stage_s"] = {name: round(value, 3) for name, value in facts["stage_s"].items()}
+        self.rows.append(row | {"witness": facts.get("witness")})
+        return found
 
 
 def main() -> None:
@@ -40,14 +61,16 @@ def main() -> None:
     parser.add_argument("--power-tasks", default=POWER_TASKS)
     parser.add_argument("--aa-trials", type=int, default=300)
     parser.add_argument("--power-trials", type=int, default=10)
-    parser.add_argument("--speed-repeats", type=int, default=2)
+    parser.add_argument("--speed-repeats", type=int, default=1)
+    parser.add_argument("--redteam", choices=("cuda", "all"), default="all", help="cuda: only what needs a GPU")
     options = parser.parse_args()
     suite = load_suite("kernelbench/1")
     tasks = select_tasks(suite, options.tasks.split(","), None).tasks
-    judge = Judge("cuda")
+    judge = RecordingJudge(EvaluatorConfig(settle_slower=True))
     results = {"environment": environment(), "argv": sys.argv}
-    started = time.monotonic()
     for section in options.sections.split(","):
+        judge.rows.clear()
+        began = time.monotonic()
         if section == "aa":
             found, tiers = audit_aa(judge, tasks, options.aa_trials, report)
             results |= {"aa": found.model_dump(), "sandbox": tiers}
@@ -56,12 +79,24 @@ def main() -> None:
             found = audit_power(judge, chosen, (0.02,), options.power_trials, report)
             results["power"] = [row.model_dump() for row in found]
         elif section == "redteam":
-            results["redteam"] = audit_redteam(judge, report).model_dump()
+            results["redteam"], judge.rows = redteam(options.redteam)
         elif section == "speed":
-            results["speed"] = [compare_speed(judge, task, options.speed_repeats) for task in tasks]
-        results[f"{section}_seconds"] = time.monotonic() - started
-        options.out.write_text(json.dumps(results, indent=1))
+            results["speed"] = []
+            for task in tasks:
+                results["speed"].append(compare_speed(judge, task, options.speed_repeats))
+                options.out.write_text(json.dumps(results, indent=1) + "\n")
+        results[f"{section}_seconds"] = time.monotonic() - began
+        results[f"{section}_evaluations"] = list(judge.rows)
+        options.out.write_text(json.dumps(results, indent=1) + "\n")
     judge.close_now()
+
+
+def redteam(which: str) -> tuple[dict, list[dict]]:
+    """The red team before a judge of its own, with less patience for programs that hang; also every evaluation."""
+    judge = RecordingJudge(EvaluatorConfig(call_timeout_s=4.0))
+    found = audit_redteam(judge, report, wanted=lambda case: which == "all" or case.needs == "cuda")
+    judge.close_now()
+    return found.model_dump(), judge.rows
 
 
 def report(line: str) -> None:

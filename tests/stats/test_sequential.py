@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from assay.core.records import Verdict
 from assay.stats.sequential import Noise, alpha_spent, decide, estimate, median_and_error
 
-LOOKS = (1, 2, 4, 8)
+LOOKS = (1, 2, 4, 8, 16)
 SETTINGS = {"looks": LOOKS, "alpha": 0.01, "minimal_effect": 0.01}
 
 
@@ -86,6 +86,14 @@ def test_a_clear_gain_is_faster_after_two_replicates():
 def test_a_clear_loss_is_slower_after_two():
     assert decide([np.full(10, -0.5)], Noise(0.01, 7, 0.0), **SETTINGS).goes_on
     assert decide([np.full(10, -0.5)] * 2, Noise(0.01, 7, 0.0), **SETTINGS).verdict is Verdict.SLOWER
+
+
+def test_what_is_probably_slower_is_measured_on_only_if_it_is_to_be_settled():
+    noise = Noise(0.005, 7, 0.0)
+    pairs = [np.full(10, -0.02)] * 2
+    assert not decide(pairs, noise, **SETTINGS).goes_on
+    assert decide(pairs, noise, **SETTINGS, settle_slower=True).goes_on
+    assert decide([np.full(10, -0.02)] * 16, noise, **SETTINGS, settle_slower=True).verdict is Verdict.SLOWER
 
 
 def test_no_difference_is_same_where_the_noise_is_small():

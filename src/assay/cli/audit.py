@@ -54,6 +54,7 @@ def audit_command(
     from assay.cli.exits import THRESHOLD
     from assay.core.errors import UsageError
     from assay.evaluator.audit import audit
+    from assay.evaluator.config import EvaluatorConfig
     from assay.evaluator.judge import Judge
     from assay.tasks.suites import load_suite, select_tasks
 
@@ -66,7 +67,7 @@ def audit_command(
         raise UsageError("--trials, --power-trials and --power-tasks are at least 1; leave a part out with --skip")
     ids = [name for text in tasks for name in text.split(",") if name] or None
     chosen = select_tasks(load_suite(suite, scale), ids, None).tasks
-    judge = Judge(device)
+    judge = Judge(device, EvaluatorConfig(settle_slower=True))
     try:
         report = audit(
             judge,

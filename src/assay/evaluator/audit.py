@@ -12,7 +12,7 @@ from typing import Literal
 from assay.core.records import Candidate, Record, Status, Task, Verdict
 from assay.evaluator.calibration import device_name
 from assay.evaluator.judge import Judge
-from assay.evaluator.redteam.suite import load_redteam
+from assay.evaluator.redteam.suite import RedTeamCase, load_redteam
 from assay.stats.intervals import Interval, clopper_pearson
 
 Progress = Callable[[str], None]
@@ -94,7 +94,9 @@ def audit(
     if effects and power_trials:
         longest = longest_tasks(judge, tasks, power_tasks)
         power = audit_power(judge, longest, effects, power_trials, progress)
-    red = None if redteam is None else audit_redteam(judge, progress, quick_only=redteam == "quick")
+    red = None
+    if redteam is not None:
+        red = audit_redteam(judge, progress, wanted=lambda case: case.is_quick or redteam == "full")
     return AuditReport(device=device_name(judge.device), sandbox=tiers, aa=aa, power=power, redteam=red)
 
 
@@ -176,7 +178,7 @@ def _power(judge: Judge, task: Task, source: str, effect: float, direction: str,
 def slow_down(source: str, extra_ms: float, device: str) -> str:
     """The reference of `source` with `extra_ms` of waiting added to each call of `Model`, on the device's own clock."""
     if device == "cpu":
-        wait = f"_until = _clock() + {round(extra_ms * 1e6)}\n        while _clock() < _until:\n            pass"
+        wait = f"_until = _clock() + {round(extra_ms * 1e6)}\n    while _clock() < _until:\n        pass"
     else:
         # torch's device spin counts clock cycles; the rate is learnt at import, so that the wait is in milliseconds
         wait = f"torch.cuda._sleep(int(_cycles_a_ms() * {extra_ms!r}))"
@@ -197,25 +199,26 @@ def _cycles_a_ms():
     return 10_000_000 / start.elapsed_time(end)
 
 
-class _Unchanged(Model):
-    pass
+_unchanged = Model.forward
 
 
-class Model(_Unchanged):
-    def forward(self, *inputs):
-        output = _Unchanged.forward(self, *inputs)
-        {wait}
-        return output
+def _slowed(self, *inputs):
+    output = _unchanged(self, *inputs)
+    {wait}
+    return output
+
+
+Model.forward = _slowed
 """
 
 
-def audit_redteam(judge: Judge, progress: Progress, *, quick_only: bool = False) -> RedTeamResult:
-    """Every cheat, and every honest twin after it on the same judge."""
+def audit_redteam(
+    judge: Judge, progress: Progress, *, wanted: Callable[[RedTeamCase], bool] = lambda _case: True
+) -> RedTeamResult:
+    """Every cheat that is wanted, and its honest twin after it on the same judge."""
     missed, rejected, escapes = [], [], []
     caught = 0
-    cases = [
-        case for case in load_redteam("cpu" if judge.device == "cpu" else "cuda") if case.is_quick or not quick_only
-    ]
+    cases = [case for case in load_redteam("cpu" if judge.device == "cpu" else "cuda") if wanted(case)]
     for index, case in enumerate(cases):
         found = judge.evaluate_now(case.reference, case.cheat)
         is_caught = case.is_caught(found)

@@ -15,7 +15,7 @@ from assay.core.places import cache_root, write_json
 from assay.core.records import content_hash
 from assay.stats.sequential import Noise
 
-_FORMAT = 2
+_FORMAT = 3
 _KEPT = 200
 
 

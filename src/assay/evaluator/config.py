@@ -17,7 +17,8 @@ class EvaluatorConfig(Record):
     threads: CPU threads that a program may use; on a CPU they are pinned to as many cores. minimal_effect: smallest
     relative gain that may be called `faster`. alpha: two-sided error rate of the interval over all looks. pairs: timed
     (reference, candidate) pairs in each replicate; a replicate is a fresh process of each. looks: numbers of replicates
-    after which the interval is looked at. calibration_replicates: A/A replicates that the margin and the noise of a
+    after which the interval is looked at. settle_slower: measure on what is probably slower, and not only what may be
+    faster. calibration_replicates: A/A replicates that the margin and the noise of a
     task are learnt from, once a device.
     """
 
@@ -25,7 +26,8 @@ class EvaluatorConfig(Record):
     threads: int = Field(default=1, ge=1)
     correctness_trials: int = Field(default=2, ge=1)
     pairs: int = Field(default=10, ge=4)
-    looks: tuple[Annotated[int, Field(ge=1)], ...] = (1, 2, 4, 8)
+    looks: tuple[Annotated[int, Field(ge=1)], ...] = (1, 2, 4, 8, 16)
+    settle_slower: bool = False
     calibration_replicates: int = Field(default=8, ge=3)
     minimal_effect: float = Field(default=0.01, ge=0)
     alpha: float = Field(default=0.01, gt=0, lt=0.5)
@@ -39,7 +41,7 @@ class EvaluatorConfig(Record):
     @model_validator(mode="after")
     def _looks_ascend(self) -> Self:
         if not self.looks or list(self.looks) != sorted(set(self.looks)):
-            raise ValueError("looks are replicate counts in ascending order, such as (1, 2, 4, 8)")
+            raise ValueError("looks are replicate counts in ascending order, such as (1, 2, 4, 8, 16)")
         return self
 
 

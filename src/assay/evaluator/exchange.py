@@ -108,7 +108,39 @@ class Exchange:
                 raise ReferenceFailure(f"the reference failed while it was timed: {error}") from error
             raise
 
+    def call_bare(self, inputs: Sequence[torch.Tensor]) -> int:
+        """One call as a user makes it, without a spin; nanoseconds by the judge's clock until it has the output.
+
+        Raises as `call` does.
+        """
+        try:
+            self._hand_over(inputs)
+            started_ns = time.perf_counter_ns()
+            reply = self.runner.ask("call", timeout_s=self.call_timeout_s)
+            wall_ns = time.perf_counter_ns() - started_ns
+            self.runner.freeze()
+            self._raise_failure("run", reply)
+            self._check_form(reply)
+        except (WrongForm, ProgramFailure, RunnerFailure) as error:
+            if self.is_reference:
+                raise ReferenceFailure(f"the reference failed while it was timed: {error}") from error
+            raise
+        return wall_ns
+
     def _call(self, inputs: Sequence[torch.Tensor]) -> Call:
+        self._hand_over(inputs)
+        started_ns = time.perf_counter_ns()
+        reply = self.runner.ask("run", {"spin_us": self.spin_us}, timeout_s=self.call_timeout_s)
+        self._raise_failure("run", reply)
+        given = self.runner.ask("give", timeout_s=self.call_timeout_s)
+        wall_ns = time.perf_counter_ns() - started_ns
+        self.runner.freeze()
+        self._raise_failure("run", given)
+        self._check_form(given)
+        return Call(reply.content, wall_ns)
+
+    def _hand_over(self, inputs: Sequence[torch.Tensor]) -> None:
+        """Fills the buffers while the runner stands still, and disturbs the cache."""
         assert self._inputs is not None and self._outputs is not None, "load() comes first"
         if self._flush is None:
             self.runner.ask("disturb_cache")  # before it has the inputs: it cannot warm them instead
@@ -119,15 +151,6 @@ class Exchange:
         if self._flush is not None:
             self._flush.add_(1)
             torch.cuda.synchronize(self._reference.device)
-        started_ns = time.perf_counter_ns()
-        reply = self.runner.ask("run", {"spin_us": self.spin_us}, timeout_s=self.call_timeout_s)
-        self._raise_failure("run", reply)
-        given = self.runner.ask("give", timeout_s=self.call_timeout_s)
-        wall_ns = time.perf_counter_ns() - started_ns
-        self.runner.freeze()
-        self._raise_failure("run", given)
-        self._check_form(given)
-        return Call(reply.content, wall_ns)
 
     @property
     def inputs(self) -> list[torch.Tensor]:

@@ -12,67 +12,39 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from assay.core.errors import EvaluatorError, TaskError, UsageError
-from assay.core.records import Candidate, Evaluation, Provenance, Speedup, Status, Task, Verdict
+from assay.core.records import Candidate, Evaluation, Provenance, Status, Task, Verdict
 from assay.evaluator.build import Build, Builder
 from assay.evaluator.calibration import device_name
+from assay.evaluator.checks import check_outputs, lock_down, require_room, timed_check
 from assay.evaluator.config import DEFAULT_CONFIG, EvaluatorConfig
-from assay.evaluator.correctness import mismatch, same_bits
-from assay.evaluator.exchange import Exchange, ReferenceFailure, WrongForm
+from assay.evaluator.exchange import Exchange
 from assay.evaluator.plausibility import ceilings
-from assay.evaluator.processes import Limits, ProgramFailure, Runner, RunnerFailure, Zygote
+from assay.evaluator.processes import Limits, Runner, Zygote
+from assay.evaluator.progress import Ended, Progress, guarded, lie, outcome
 from assay.evaluator.session import Session
 from assay.evaluator.spares import Spares
-from assay.evaluator.timing import Times, compare_clocks
+from assay.evaluator.timing import Times, Witness, compare_clocks
 from assay.stats.sequential import Decision, decide
 
 _SPARE_RUNNERS_ON_CUDA = 2
 _ERROR_LIMIT = 4000
-_BUILD_ERRORS = ("SyntaxError", "CalledProcessError", "CompilationError", "CppCompileError")
-_Result = TypeVar("_Result")
-
-
-class _Ended(Exception):
-    """An evaluation that ends before a verdict."""
-
-    def __init__(self, status: Status, error: str, flags: tuple[str, ...] = ()) -> None:
-        super().__init__(error)
-        self.status = status
-        self.flags = flags
 
 
 @dataclass(frozen=True)
-class _Program:
+class Program:
     """A candidate as it is opened, once for each replicate."""
 
     source: str
     class_name: str
     build: Build | None
-
-
-@dataclass
-class _Progress:
-    """What one evaluation has gathered so far; `stages` are wall seconds."""
-
-    replicates: list[Times] = field(default_factory=list)
-    tiers: tuple[str, ...] = ()
-    stages: dict[str, float] = field(default_factory=dict)
-
-    @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Adds the wall time of a `with` block to stage `name`."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.stages[name] = self.stages.get(name, 0.0) + time.monotonic() - started
 
 
 class Judge:
@@ -137,16 +109,16 @@ class Judge:
         never share inputs).
         """
         started = time.monotonic()
-        progress = _Progress()
+        progress = Progress()
         try:
             with progress.stage("build"):
-                build = _guarded(lambda: self._builder.prepare(candidate))
+                build = guarded(lambda: self._builder.prepare(candidate))
             with self._lease, _one_thread():
                 session = self._opened(task)
                 if is_fresh:
                     session.forget_trials()
-                outcome = self._measure(session, _Program(candidate.source, class_name, build), progress)
-        except _Ended as ended:
+                outcome = self._measure(session, Program(candidate.source, class_name, build), progress)
+        except Ended as ended:
             outcome = {"status": ended.status, "error": str(ended)[:_ERROR_LIMIT], "flags": ended.flags}
         return Evaluation(
             task_key=task.key,
@@ -156,22 +128,22 @@ class Judge:
             provenance=Provenance(
                 device=f"{self._device} ({device_name(self._device)})",
                 sandbox=progress.tiers,
-                facts={"stage_s": progress.stages, "load_average": os.getloadavg()[0], "torch": torch.__version__},
+                facts={**progress.facts(), "load_average": os.getloadavg()[0], "torch": torch.__version__},
             ),
             **outcome,
         )
 
     # -- one evaluation ------------------------------------------------------------------------------------------
 
-    def _measure(self, session: Session, program: _Program, progress: _Progress) -> dict[str, Any]:
+    def _measure(self, session: Session, program: Program, progress: Progress) -> dict[str, Any]:
         config = self._config
         with progress.stage("calibrate"):  # before the candidate is there to disturb it
             session.ensure_calibrated()
         exchange = self._open(session, program, progress)
         try:
-            _leave_room(session)
+            require_room(session)
             with progress.stage("check"):
-                _guarded(lambda: _check(exchange, session))
+                guarded(lambda: check_outputs(exchange, session))
             for look in config.looks:
                 while len(progress.replicates) < look:
                     if progress.replicates:
@@ -180,23 +152,25 @@ class Judge:
                     with progress.stage("time"):
                         progress.replicates.append(self._replicate(session, exchange))
                 decision = self._look(progress, session)
-                is_unconfirmed = (
-                    decision.verdict is Verdict.FASTER and not compare_clocks(progress.replicates).is_confirmed
-                )
+                is_unconfirmed = False
+                if decision.verdict is Verdict.FASTER:
+                    with progress.stage("witness"):
+                        is_unconfirmed = not self._is_witnessed(session, exchange, progress)
+                    decision = self._look(progress, session)  # of what is left of the claim
                 if not decision.goes_on and not (is_unconfirmed and look < config.looks[-1]):
-                    return _outcome(decision, progress, is_unconfirmed=is_unconfirmed)
+                    return outcome(decision, progress, is_unconfirmed=is_unconfirmed)
         finally:
             exchange.close()
         raise AssertionError("the last look always ends an evaluation")
 
-    def _open(self, session: Session, program: _Program, progress: _Progress) -> Exchange:
+    def _open(self, session: Session, program: Program, progress: Progress) -> Exchange:
         """A fresh runner with the candidate loaded, called once, and locked down."""
         with progress.stage("load"):
-            exchange = _guarded(lambda: session.open(program.source, program.class_name, program.build))
+            exchange = guarded(lambda: session.open(program.source, program.class_name, program.build))
             try:
                 progress.tiers = exchange.runner.tiers
-                _guarded(lambda: exchange.call(session.make_inputs()))
-                _guarded(lambda: _lock_down(exchange.runner))
+                guarded(lambda: exchange.call(session.make_inputs()))
+                guarded(lambda: lock_down(exchange.runner))
                 if "seccomp" in exchange.runner.tiers:
                     progress.tiers = (*exchange.runner.tiers, "lockdown")
                 if program.build is not None:
@@ -207,24 +181,40 @@ class Judge:
             return exchange
 
     def _replicate(self, session: Session, exchange: Exchange) -> Times:
-        return _guarded(lambda: session.replicate(exchange, _timed_check(session)))
+        return guarded(lambda: session.replicate(exchange, timed_check(session)))
 
-    def _look(self, progress: _Progress, session: Session) -> Decision:
+    def _is_witnessed(self, session: Session, exchange: Exchange, progress: Progress) -> bool:
+        """Whether the judge's own clock sees the saving that a program is about to be called faster for."""
+        clocks = compare_clocks(progress.replicates)
+        claimed_ns, reference_ns = clocks.claimed_ns, clocks.reference_ns
+        before = progress.witness.savings_ns
+
+        def is_enough(savings_ns: list[int]) -> bool:
+            seen = Witness([*before, *savings_ns])
+            return seen.confirms(claimed_ns) or seen.refutes(claimed_ns, reference_ns)
+
+        savings_ns = guarded(lambda: session.witness(exchange, timed_check(session), is_enough))
+        witness = progress.witness = Witness([*before, *savings_ns])
+        if witness.refutes(claimed_ns, reference_ns):
+            raise Ended(Status.REJECTED, lie(claimed_ns, witness.seen_ns), ("clock_mismatch",))
+        progress.unseen_ns = witness.unseen_ns(claimed_ns)
+        return witness.confirms(claimed_ns)
+
+    def _look(self, progress: Progress, session: Session) -> Decision:
         clocks = compare_clocks(progress.replicates)
         if clocks.is_mismatch:
-            claimed, seen = clocks.claimed_ns / 1e3, clocks.seen_ns / 1e3
-            text = f"the runner claims to save {claimed:.0f} us a call, the judge's clock saw {seen:.0f} us"
-            raise _Ended(Status.REJECTED, text, ("clock_mismatch",))
+            raise Ended(Status.REJECTED, lie(clocks.claimed_ns, clocks.seen_ns), ("clock_mismatch",))
         self._require_plausible(progress, session)
         return decide(
-            [times.believed().log_ratios() for times in progress.replicates],
+            [times.log_ratios() for times in progress.believed()],
             session.calibration.noise,
             looks=self._config.looks,
             alpha=self._config.alpha,
             minimal_effect=self._config.minimal_effect,
+            settle_slower=self._config.settle_slower,
         )
 
-    def _require_plausible(self, progress: _Progress, session: Session) -> None:
+    def _require_plausible(self, progress: Progress, session: Session) -> None:
         """Quarantines what is faster than moving its data; the device's rates are measured again before it is
         accused.
         """
@@ -234,7 +224,7 @@ class Judge:
             floor_ns = session.least_work.floor_ns(ceilings(self._device, is_fresh=True))
         if typical_ns < floor_ns:
             text = f"{typical_ns / 1e3:.1f} us a call, where moving the data alone takes {floor_ns / 1e3:.1f} us"
-            raise _Ended(Status.REJECTED, text, ("implausible",))
+            raise Ended(Status.REJECTED, text, ("implausible",))
 
     # -- the task and the processes that are open ------------------------------------------------------------------
 
@@ -278,94 +268,6 @@ class Judge:
             if self._zygote is None:
                 self._zygote = Zygote(threads=self._config.threads, is_cuda=self._device != "cpu")
         return self._zygote.fork(device_index=device_index, cpus=cpus, threads=self._config.threads, limits=limits)
-
-
-def _guarded(work: Callable[[], _Result]) -> _Result:
-    """The one boundary where a candidate's failure becomes a status."""
-    try:
-        return work()
-    except WrongForm as error:
-        raise _Ended(Status.WRONG_OUTPUT, str(error)) from None
-    except ProgramFailure as error:
-        is_build = error.stage == "build" or error.kind in _BUILD_ERRORS or "building extension" in str(error)
-        raise _Ended(Status.BUILD_ERROR if is_build else Status.RUNTIME_ERROR, str(error)) from None
-    except torch.OutOfMemoryError as error:
-        raise _Ended(Status.RUNTIME_ERROR, f"beside this program the device has too little memory: {error}") from None
-    except ReferenceFailure as error:
-        raise _Ended(Status.RUNTIME_ERROR, str(error), ("reference_failed",)) from None
-    except RunnerFailure as error:
-        status = {"timeout": Status.TIMEOUT, "protocol": Status.REJECTED}.get(error.kind, Status.RUNTIME_ERROR)
-        flags = ("protocol_violation",) if error.kind == "protocol" else ()
-        raise _Ended(status, str(error), flags) from None
-
-
-def _lock_down(runner: Runner) -> None:
-    """Takes away new processes, and verifies it from outside: the runner's own word is worth nothing."""
-    flag = ("background_process",)
-    if "seccomp" in runner.tiers:
-        filters = runner.filter_count()
-        reply = runner.ask("lock_down")
-        if reply.error or runner.filter_count() <= filters:
-            raise _Ended(Status.REJECTED, "the runner evaded the lock-down", flag)
-    if runner.has_children():
-        raise _Ended(Status.REJECTED, "the program left processes behind when it was loaded", flag)
-
-
-def _leave_room(session: Session) -> None:
-    """A program that has taken the device's memory would make the reference fail, not itself."""
-    free_bytes, needed_bytes = session.free_bytes(), session.reference.peak_bytes
-    if free_bytes is not None and free_bytes < needed_bytes:
-        text = f"the program leaves {free_bytes >> 20} MB of device memory, the reference needs {needed_bytes >> 20} MB"
-        raise _Ended(Status.REJECTED, text, ("memory",))
-
-
-def _check(exchange: Exchange, session: Session) -> None:
-    """Correctness trials: outputs, and inputs left as the reference leaves them."""
-    for trial in session.trials():
-        exchange.call(trial.inputs)
-        error = mismatch(exchange.outputs, trial.expected, trial.own_errors)
-        if error:
-            raise _Ended(Status.WRONG_OUTPUT, error)
-        left = trial.inputs if trial.mutated is None else trial.mutated
-        for index, (now, before) in enumerate(zip(exchange.inputs, left, strict=True)):
-            if not same_bits(now, before):
-                text = f"input {index} is not left as the reference leaves it"
-                raise _Ended(Status.REJECTED, text, ("mutates_input",))
-
-
-def _timed_check(session: Session) -> Callable[[list[torch.Tensor], list[torch.Tensor]], None]:
-    """Verifies an output of a timed call against the reference's output of the same call."""
-
-    def check(actual: list[torch.Tensor], expected: list[torch.Tensor]) -> None:
-        error = mismatch(actual, expected, session.own_errors)
-        if error:
-            raise _Ended(Status.WRONG_OUTPUT, f"in a timed call: {error}", ("wrong_when_timed",))
-
-    return check
-
-
-def _outcome(decision: Decision, progress: _Progress, *, is_unconfirmed: bool) -> dict[str, Any]:
-    """The fields of an evaluation that has been measured to its end."""
-    verdict, flags = (Verdict.UNDECIDED, ("clock_unconfirmed",)) if is_unconfirmed else (decision.verdict, ())
-    replicates = [times.believed() for times in progress.replicates]
-    found, first = decision.estimate, replicates[0]
-    return {
-        "status": Status.CORRECT,
-        "verdict": verdict,
-        "flags": flags,
-        "speedup": Speedup(
-            ratio=float(np.exp(found.center)),
-            low=float(np.exp(found.low)),
-            high=float(np.exp(found.high)),
-            margin=decision.margin,
-            pairs=sum(len(times.candidate_ns) for times in replicates),
-            replicates=len(replicates),
-            raw=float(np.mean(first.reference_ns[:5]) / np.mean(first.candidate_ns[:5])),
-            minimal_effect=decision.minimal_effect,
-        ),
-        "candidate_ms": float(np.median([ns for t in replicates for ns in t.candidate_ns])) / 1e6,
-        "reference_ms": float(np.median([ns for t in replicates for ns in t.reference_ns])) / 1e6,
-    }
 
 
 @contextlib.contextmanager

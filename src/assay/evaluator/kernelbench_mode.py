@@ -23,7 +23,8 @@ from assay.core.errors import UsageError
 from assay.core.records import Candidate, Evaluation, Speedup, Status, Task
 from assay.evaluator.config import EvaluatorConfig, Rule
 from assay.evaluator.exchange import Exchange, WrongForm
-from assay.evaluator.judge import Judge, _guarded, _Program, _Progress
+from assay.evaluator.judge import Judge, Program
+from assay.evaluator.progress import Progress, guarded
 from assay.evaluator.session import Session
 from assay.evaluator.timing import Times
 
@@ -83,14 +84,14 @@ class KernelBenchJudge(Judge):
         session.reference.state = {}  # weights come from the seed alone, not from the reference
         return session
 
-    def _measure(self, session: Session, program: _Program, progress: _Progress) -> dict[str, Any]:
+    def _measure(self, session: Session, program: Program, progress: Progress) -> dict[str, Any]:
         exchange = self._open(session, program, progress)
         try:
             with progress.stage("check"):
-                _guarded(lambda: self._check(exchange, session))
+                guarded(lambda: self._check(exchange, session))
             inputs = session.make_inputs()
             with progress.stage("time"):
-                candidate_ns = _guarded(lambda: self._series(exchange, inputs))
+                candidate_ns = guarded(lambda: self._series(exchange, inputs))
         finally:
             exchange.close()
         opponent = session.open_reference()

@@ -1,6 +1,7 @@
 """One task on one device: its reference, its trials, its A/A noise, and the exchanges that programs are timed in."""
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -19,9 +20,10 @@ from assay.evaluator.plausibility import least_work
 from assay.evaluator.processes import ProgramFailure, RunnerFailure
 from assay.evaluator.reference import Reference, Trial
 from assay.evaluator.spares import Spares
-from assay.evaluator.timing import Times, time_pairs
+from assay.evaluator.timing import Times, time_pairs, witness_pairs
 
 _REPLICATE_BUDGET_S = 20.0
+_WITNESS_BUDGET_S = 4.0
 _KEPT_TRIAL_BYTES = 1 << 30
 _LARGE_BYTES = 1 << 30
 _NOISY_BIAS = 0.02
@@ -154,6 +156,23 @@ class Session:
         self.open_ahead()
         return times
 
+    def witness(self, candidate: Exchange, check: Check, is_enough: Callable[[list[int]], bool]) -> list[int]:
+        """Nanoseconds that `candidate` saves by the judge's clock, in bare calls beside a fresh reference process.
+
+        More pairs are made until `is_enough` says so, for `_WITNESS_BUDGET_S` at most.
+        """
+        opponent = self._next_opponent()
+        savings: list[int] = []
+        started = time.monotonic()
+        try:
+            with self._spares.quiet():
+                while not is_enough(savings) and time.monotonic() - started < _WITNESS_BUDGET_S:
+                    savings += witness_pairs(opponent, candidate, self.make_inputs, check, self._rng)
+        finally:
+            opponent.close()
+        self.open_ahead()
+        return savings
+
     def ensure_calibrated(self) -> None:
         """Measures the A/A noise if it is not known, or once again if what is known comes from a noisy moment."""
         missing = self._config.calibration_replicates - len(self.calibration.medians)
@@ -174,7 +193,7 @@ class Session:
                 raise TaskError(f"the reference of {self.reference.task.key} fails against itself: {error}") from error
             finally:
                 other.close()
-            medians.append(float(np.median(times.believed().log_ratios())))
+            medians.append(float(np.median(times.log_ratios())))
         return medians
 
     def _seed(self) -> int:

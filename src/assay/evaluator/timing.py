@@ -1,8 +1,9 @@
-"""Timing one replicate: pairs of calls, reference and candidate in random order, each on inputs never seen before.
+"""Timing: pairs of calls, reference and candidate in random order, each on inputs never seen before.
 
-The runner's own clock gives the precise times; the judge's clock around the same calls bounds what a runner may claim.
-A candidate's time by the judge's clock is the reference's runner time less the saving that the judge saw; a runner that
-claims to have saved more is not believed.
+The runner's own clock gives the precise times, and can be forged. Two things bound what a runner may claim, both on the
+judge's clock. `Clocks`: the same calls, in every replicate; it catches a gross lie at once, but on a GPU the launches
+of these calls hide behind a spin that the runner itself starts, and so could leave out. `Witness`: bare calls without a
+spin, made when a program is about to be called faster; nothing in them is the runner's to forge.
 """
 
 import random
@@ -20,6 +21,9 @@ from assay.stats.sequential import median_and_error
 _LATE_WORK_NS = 30_000
 _SPIN_SLACK_US = 60.0
 _LONGEST_SPIN_US = 20_000.0
+_SMALLEST_LIE_NS = 20_000
+_FEWEST_WITNESSED = 20
+_WITNESSED_AT_ONCE = 10
 
 
 @dataclass
@@ -31,24 +35,10 @@ class Times:
     reference_wall_ns: list[int] = field(default_factory=list)
     candidate_wall_ns: list[int] = field(default_factory=list)
 
-    def believed(self) -> "Times":
-        """The same with each call's time raised to what the judge's clock says, less the usual overhead.
-
-        The usual overhead is the 75th percentile of (wall - runner time) on the reference in this replicate. Both sides
-        are treated alike, so that identical programs stay alike, and a runner cannot claim less than the judge saw.
-        """
-        overhead = np.subtract(self.reference_wall_ns, self.reference_ns)
-        usual_ns = float(np.quantile(overhead, 0.75))
-
-        def raised(claimed: list[int], wall: list[int]) -> list[int]:
-            return [max(ns, round(seen - usual_ns)) for ns, seen in zip(claimed, wall, strict=True)]
-
-        return Times(
-            raised(self.reference_ns, self.reference_wall_ns),
-            raised(self.candidate_ns, self.candidate_wall_ns),
-            self.reference_wall_ns,
-            self.candidate_wall_ns,
-        )
+    def slowed(self, correction_ns: float) -> "Times":
+        """The same with every call of the candidate taking `correction_ns` longer."""
+        slower = [round(ns + correction_ns) for ns in self.candidate_ns]
+        return Times(self.reference_ns, slower, self.reference_wall_ns, self.candidate_wall_ns)
 
     def log_ratios(self) -> NDArray[np.float64]:
         """log(t_reference / t_candidate) for each pair."""
@@ -73,15 +63,43 @@ class Clocks:
         """The runner claims a saving that the judge did not see, beyond noise and beyond a twentieth of the
         reference.
         """
-        allowed_ns = max(5 * self.error_ns, 0.05 * self.reference_ns, 20_000)
+        allowed_ns = max(5 * self.error_ns, 0.05 * self.reference_ns, _SMALLEST_LIE_NS)
         return self.claimed_ns > 0 and self.claimed_ns - self.seen_ns > allowed_ns
 
+
+@dataclass
+class Witness:
+    """What the judge's clock says of a candidate in bare calls: nanoseconds saved, one entry a pair."""
+
+    savings_ns: list[int] = field(default_factory=list)
+
     @property
-    def is_confirmed(self) -> bool:
-        """The judge saw at least half of the claimed saving, beyond doubt: where noise hides it, it is not
-        confirmed.
-        """
-        return self.seen_ns - 2.5 * self.error_ns >= 0.5 * self.claimed_ns
+    def seen_ns(self) -> float:
+        """Median saving a call."""
+        return median_and_error(np.array(self.savings_ns, dtype=np.float64))[0]
+
+    @property
+    def error_ns(self) -> float:
+        """Its standard error."""
+        return median_and_error(np.array(self.savings_ns, dtype=np.float64))[1]
+
+    def confirms(self, claimed_ns: float) -> bool:
+        """At least half of the claimed saving was seen, beyond doubt: where noise hides it, it is not confirmed."""
+        if len(self.savings_ns) < _FEWEST_WITNESSED:
+            return False
+        return self.seen_ns - 2.5 * self.error_ns >= 0.5 * claimed_ns
+
+    def refutes(self, claimed_ns: float, reference_ns: float) -> bool:
+        """The claim is higher than what was seen, beyond noise and beyond a twentieth of the reference's time."""
+        if len(self.savings_ns) < _FEWEST_WITNESSED:
+            return False
+        return claimed_ns - self.seen_ns > max(5 * self.error_ns, 0.05 * reference_ns, _SMALLEST_LIE_NS)
+
+    def unseen_ns(self, claimed_ns: float) -> float:
+        """How much of the claim lies beyond what may have been seen (3 standard errors); 0 for a claim that fits."""
+        if len(self.savings_ns) < _FEWEST_WITNESSED:
+            return 0.0
+        return max(0.0, claimed_ns - self.seen_ns - 3 * self.error_ns)
 
 
 def compare_clocks(replicates: list[Times]) -> Clocks:
@@ -136,6 +154,27 @@ def time_pairs(
     if slack_ns["candidate"]:
         _count_late_work(times, slack_ns)
     return times
+
+
+def witness_pairs(
+    reference: Exchange,
+    candidate: Exchange,
+    make_inputs: Callable[[], list[torch.Tensor]],
+    check: Callable[[list[torch.Tensor], list[torch.Tensor]], None],
+    rng: random.Random,
+) -> list[int]:
+    """Nanoseconds saved by the judge's clock in a few bare pairs; outputs are compared as in `time_pairs`."""
+    savings = []
+    for _ in range(_WITNESSED_AT_ONCE):
+        inputs = make_inputs()
+        wall_ns = {}
+        order = [reference, candidate]
+        rng.shuffle(order)
+        for exchange in order:
+            wall_ns[id(exchange)] = exchange.call_bare(inputs)
+        check(candidate.outputs, reference.outputs)
+        savings.append(wall_ns[id(reference)] - wall_ns[id(candidate)])
+    return savings
 
 
 def _warm_up(reference: Exchange, candidate: Exchange, make_inputs: Callable[[], list[torch.Tensor]]) -> None:

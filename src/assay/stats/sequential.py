@@ -123,12 +123,14 @@ def decide(
     looks: Sequence[int],
     alpha: float,
     minimal_effect: float,
+    settle_slower: bool = False,
 ) -> Decision:
     """The verdict after `len(replicates)` replicates, which must be one of `looks` (ascending replicate counts).
 
     `faster` and `slower` need at least two replicates: one process is one accident. A candidate is given up if even an
     estimate one standard error higher would not be called `faster` at the last look, since no claim can come of it,
-    unless a second replicate is likely to tell that it is slower.
+    unless a second replicate is likely to tell that it is slower; with `settle_slower`, what is probably slower is
+    measured on to the last look too.
     """
     count = len(replicates)
     position = list(looks).index(count)
@@ -147,7 +149,8 @@ def decide(
     last_level = alpha - (alpha_spent(alpha, looks[-2] / looks[-1]) if len(looks) > 1 else 0.0)
     needed_at_end = upper + float(stats.t.ppf(1 - last_level / 2, found.degrees + looks[-1] - count)) * error_at_end
     is_hopeless = found.center + found.standard_error < needed_at_end
-    is_nearly_slower = count == 1 and found.center + 2 * found.standard_error < lower
+    errors = 1 if settle_slower else 2
+    is_nearly_slower = (settle_slower or count == 1) and found.center + errors * found.standard_error < lower
     goes_on = verdict is Verdict.UNDECIDED and count < looks[-1] and (is_nearly_slower or not is_hopeless)
     minimal = math.expm1(needed_at_end + float(stats.norm.ppf(0.9)) * error_at_end)
     return Decision(verdict, goes_on, found, margin, minimal)
