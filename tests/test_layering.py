@@ -18,9 +18,11 @@ LAYER = {
     "strategies": 2,
     "runs": 3,
     "report": 4,
-    "cli": 5,
+    "view": 5,
+    "cli": 6,
 }
-RUNNER_SIDE = {f"evaluator.{name}" for name in ("runner", "zygote", "sandbox", "channel", "bundles", "trees", "spin")}
+RUNNER_MODULES = ("runner", "zygote", "sandbox", "channel", "bundles", "trees", "spin", "undisturbed")
+RUNNER_SIDE = {f"evaluator.{name}" for name in RUNNER_MODULES}
 JUDGE_SIDE_PACKAGES = {"tasks", "stats", "policies", "runs", "cli", "report", "selection", "strategies", "prompting"}
 
 

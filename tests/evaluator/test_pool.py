@@ -2,11 +2,8 @@
 
 import asyncio
 
-import pytest
-
-from assay.core.errors import UsageError
 from assay.core.records import Candidate, Evaluation, Provenance, Status, Task
-from assay.evaluator.pool import JudgePool, devices_named
+from assay.evaluator.pool import JudgePool
 
 
 class TimedJudge:
@@ -91,14 +88,3 @@ def test_closing_the_pool_closes_every_judge():
 
 def test_the_pool_names_all_its_devices():
     assert JudgePool([TimedJudge("cuda:0"), TimedJudge("cuda:1")]).device == "cuda:0,cuda:1"
-
-
-def test_one_device_and_several_are_named():
-    assert devices_named("cpu") == ("cpu",)
-    assert devices_named("cuda:0,cuda:2") == ("cuda:0", "cuda:2")
-
-
-@pytest.mark.parametrize("text", ["cuda:0,cuda:0", "cpu,cuda:0", "cpu,cpu"])
-def test_devices_that_make_no_pool_are_refused(text: str):
-    with pytest.raises(UsageError):
-        devices_named(text)

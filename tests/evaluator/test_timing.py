@@ -16,8 +16,8 @@ def times(reference_ms: float, claimed_ms: float, true_ms: float, noise: list[in
     return Times(
         reference_ns=[int(reference_ms * MS)] * 10,
         candidate_ns=[int(claimed_ms * MS)] * 10,
-        reference_wall_ns=[int(reference_ms * MS) + n for n in noise],
-        candidate_wall_ns=[int(true_ms * MS) + 60_000 + n for n in jitter],
+        reference_seen_ns=[int(reference_ms * MS) + n for n in noise],
+        candidate_seen_ns=[int(true_ms * MS) + 60_000 + n for n in jitter],
     )
 
 

@@ -15,7 +15,7 @@ from assay.core.places import cache_root, write_json
 from assay.core.records import content_hash
 from assay.stats.sequential import Noise
 
-_FORMAT = 3
+_FORMAT = {"cpu": 4, "cuda": 3}  # changes where times of another kind are taken
 _KEPT = 200
 
 
@@ -34,7 +34,18 @@ class Calibration:
 
     def __init__(self, device: str, task_hash: str, threads: int, pairs: int) -> None:
         key = content_hash(
-            *map(str, (_FORMAT, device_name(device), os.cpu_count(), torch.__version__, task_hash, threads, pairs))
+            *map(
+                str,
+                (
+                    _FORMAT[device.split(":")[0]],
+                    device_name(device),
+                    os.cpu_count(),
+                    torch.__version__,
+                    task_hash,
+                    threads,
+                    pairs,
+                ),
+            )
         )
         self._path = cache_root() / "calibration" / f"{key}.json"
         self.medians: list[float] = []

@@ -4,7 +4,7 @@ outputs.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from assay.evaluator.build import Build
 from assay.evaluator.bundles import Bundle, Layout, allocate, plan
 from assay.evaluator.processes import ProgramFailure, Reply, Runner, RunnerFailure
 from assay.evaluator.reference import Reference
+from assay.evaluator.undisturbed import Account, OwnAccount, account_of, undisturbed_ns
 
 
 class ReferenceFailure(Exception):
@@ -25,7 +26,9 @@ class WrongForm(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One call: what the runner says of it, and the judge's nanoseconds from asking to having the output."""
+    """One call: what the runner says of it, and the judge's nanoseconds from asking to having the output, on a CPU
+    without the waiting for a core (`undisturbed.py`).
+    """
 
     reply: dict[str, Any]
     wall_ns: int
@@ -47,6 +50,7 @@ class Exchange:
         runner: Runner,
         *,
         call_timeout_s: float,
+        threads: int,
         inputs: Bundle | None = None,
         flush: torch.Tensor | None = None,
     ) -> None:
@@ -57,6 +61,9 @@ class Exchange:
         self._flush = flush
         self._reference = reference
         self.call_timeout_s = call_timeout_s
+        self._threads = threads
+        self._judge = OwnAccount()
+        self._judge_wait_ns = 0
         self._bundles: list[Bundle] = []
         self._inputs = inputs
         self._outputs: Bundle | None = None
@@ -115,9 +122,9 @@ class Exchange:
         """
         try:
             self._hand_over(inputs)
-            started_ns = time.perf_counter_ns()
+            before = self._begin()
             reply = self.runner.ask("call", timeout_s=self.call_timeout_s)
-            wall_ns = time.perf_counter_ns() - started_ns
+            wall_ns = self._since(before)
             self.runner.freeze()
             self._raise_failure("run", reply)
             self._check_form(reply)
@@ -129,15 +136,32 @@ class Exchange:
 
     def _call(self, inputs: Sequence[torch.Tensor]) -> Call:
         self._hand_over(inputs)
-        started_ns = time.perf_counter_ns()
+        before = self._begin()
         reply = self.runner.ask("run", {"spin_us": self.spin_us}, timeout_s=self.call_timeout_s)
         self._raise_failure("run", reply)
         given = self.runner.ask("give", timeout_s=self.call_timeout_s)
-        wall_ns = time.perf_counter_ns() - started_ns
+        wall_ns = self._since(before)
         self.runner.freeze()
         self._raise_failure("run", given)
         self._check_form(given)
         return Call(reply.content, wall_ns)
+
+    def _begin(self) -> Account:
+        """To be taken right before a request that is timed."""
+        self._judge_wait_ns = self._judge.wait_ns()
+        return account_of(self.runner.pid)
+
+    def _since(self, before: Account) -> int:
+        """Nanoseconds by the judge's clock; on a CPU without the runner's and the judge's waiting for a core."""
+        wall_ns = time.perf_counter_ns() - before.wall_ns
+        if self._reference.device.type == "cuda":  # there a wait of the host is hidden behind the device's work
+            return wall_ns
+        after = account_of(self.runner.pid)
+        if after.used_ns < before.used_ns:  # it ended after its answer: there is no account any more
+            return wall_ns
+        judge_ns = self._judge.wait_ns() - self._judge_wait_ns  # the answer was there, and the judge had no core
+        ended = replace(after, wall_ns=before.wall_ns + wall_ns, wait_ns=after.wait_ns + judge_ns)
+        return undisturbed_ns(before, ended, self._threads)
 
     def _hand_over(self, inputs: Sequence[torch.Tensor]) -> None:
         """Fills the buffers while the runner stands still, and disturbs the cache."""
@@ -170,6 +194,7 @@ class Exchange:
         for bundle in self._bundles:
             bundle.close()
         self._bundles = []
+        self._judge.close()
 
     def _allocate(self, layout: Layout, values: list[torch.Tensor] | None = None) -> Bundle:
         bundle = allocate(layout, self._reference.device)

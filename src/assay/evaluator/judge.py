@@ -50,10 +50,13 @@ class Program:
 class Judge:
     """Implements `core.protocols.Evaluator` for one device; evaluations are made one at a time (the timing lease)."""
 
-    def __init__(self, device: str = "cpu", config: EvaluatorConfig | None = None) -> None:
+    def __init__(
+        self, device: str = "cpu", config: EvaluatorConfig | None = None, *, lane: int = 0, lanes: int = 1
+    ) -> None:
+        """`lane`: which of `lanes` judges this is that time programs at once, each on CPU cores of its own."""
         self._config = config or DEFAULT_CONFIG
         self._device = _checked_device(device)
-        self._cpus = _timing_cpus(self._config.threads)
+        self._cpus, self._all_timing_cpus = _timing_cpus(self._config.threads, lane, lanes)
         self._zygote: Zygote | None = None
         self._spares: Spares | None = None
         self._session: Session | None = None
@@ -62,7 +65,7 @@ class Judge:
         self._starting = threading.Lock()
         self._builder = Builder(
             self._fork_builder,
-            workers=max(1, (len(os.sched_getaffinity(0)) - self._config.threads) // 2),
+            workers=max(1, (len(os.sched_getaffinity(0)) - len(self._all_timing_cpus)) // 2 // lanes),
             timeout_s=self._config.build_timeout_s,
             architecture=None if self._device == "cpu" else torch.cuda.get_device_capability(self._device),
         )
@@ -253,7 +256,7 @@ class Judge:
 
     def _fork_builder(self) -> Runner:
         """Compilers stay off the cores that programs are timed on, where there are others."""
-        others = sorted(os.sched_getaffinity(0) - set(self._cpus))
+        others = sorted(os.sched_getaffinity(0) - set(self._all_timing_cpus))
         return self._fork(None, others or self._cpus)
 
     def _fork(self, device_index: int | None, cpus: list[int]) -> Runner:
@@ -294,9 +297,14 @@ def _checked_device(device: str) -> str:
     return f"cuda:{number or 0}"
 
 
-def _timing_cpus(threads: int) -> list[int]:
-    """The cores that programs are pinned to: the last ones, since the first serve interrupts and the judge."""
+def _timing_cpus(threads: int, lane: int, lanes: int) -> tuple[list[int], list[int]]:
+    """The cores that this judge's programs are pinned to, and those of all judges: the last ones of the machine.
+
+    The first ones serve interrupts and the judges.
+    """
     cpus = sorted(os.sched_getaffinity(0))
-    if threads > len(cpus):
-        raise UsageError(f"{threads} threads were asked for, and {len(cpus)} cores may be used")
-    return cpus[-threads:]
+    if threads * lanes > len(cpus):
+        judges = f" for each of {lanes} devices" if lanes > 1 else ""
+        raise UsageError(f"{threads} threads were asked for{judges}, and {len(cpus)} cores may be used")
+    first = len(cpus) - threads * (lane + 1)
+    return cpus[first : first + threads], cpus[len(cpus) - threads * lanes :]

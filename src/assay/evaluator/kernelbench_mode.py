@@ -63,10 +63,10 @@ class KernelBenchJudge(Judge):
     and the evaluation has no verdict. `candidate_ms` and `reference_ms` are means.
     """
 
-    def __init__(self, device: str, config: EvaluatorConfig) -> None:
+    def __init__(self, device: str, config: EvaluatorConfig, *, lane: int = 0, lanes: int = 1) -> None:
         if config.rule not in TRIALS:
             raise UsageError(f"evaluator.rule {config.rule}: the published rule is {' or '.join(TRIALS)}")
-        super().__init__(device, config)
+        super().__init__(device, config, lane=lane, lanes=lanes)
         self._rule: Rule = config.rule
         self._counts = TRIALS[config.rule]
 
@@ -124,4 +124,5 @@ class KernelBenchJudge(Judge):
     def _series(self, exchange: Exchange, inputs: list[torch.Tensor]) -> list[int]:
         """Nanoseconds of each timed call, by the runner's own clock, from a flushed cache, launches included."""
         calls = [exchange.call(inputs) for _ in range(WARM_UPS + DISCARDED + self._counts.timing)]
-        return [call.nanoseconds("ns") for call in calls[WARM_UPS + DISCARDED :]]
+        name = "ns" if "wall_ns" not in calls[-1].reply else "wall_ns"
+        return [call.nanoseconds(name) for call in calls[WARM_UPS + DISCARDED :]]

@@ -9,31 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
-from assay.core.errors import UsageError
 from assay.core.protocols import Evaluator
 from assay.core.records import Candidate, Evaluation, Task
-
-ALL = "cuda:all"
-
-
-def devices_named(text: str) -> tuple[str, ...]:
-    """The devices of `cpu`, `cuda:N`, `cuda:0,cuda:1`, or `cuda:all`.
-
-    UsageError for a device that is named twice, a CPU among several, or `cuda:all` where there is none.
-    """
-    if text == ALL:
-        count = torch.cuda.device_count()
-        if not count:
-            raise UsageError(f"device {text!r}: torch sees no CUDA device on this machine; use --device cpu")
-        return tuple(f"cuda:{index}" for index in range(count))
-    names = tuple(name.strip() for name in text.split(","))
-    if len(set(names)) < len(names):
-        raise UsageError(f"device {text!r}: a device is named twice")
-    if len(names) > 1 and any(not name.startswith("cuda:") for name in names):
-        raise UsageError(f"device {text!r}: several devices are CUDA devices, such as cuda:0,cuda:1")
-    return names
 
 
 @dataclass

@@ -97,7 +97,7 @@ def outcome(decision: Decision, progress: Progress, *, is_unconfirmed: bool) -> 
     """The fields of an evaluation that has been measured to its end."""
     verdict, flags = (Verdict.UNDECIDED, ("clock_unconfirmed",)) if is_unconfirmed else (decision.verdict, ())
     replicates = progress.believed()
-    found, first = decision.estimate, replicates[0]
+    found = decision.estimate
     return {
         "status": Status.CORRECT,
         "verdict": verdict,
@@ -109,7 +109,7 @@ def outcome(decision: Decision, progress: Progress, *, is_unconfirmed: bool) -> 
             margin=decision.margin,
             pairs=sum(len(times.candidate_ns) for times in replicates),
             replicates=len(replicates),
-            raw=float(np.mean(first.reference_ns[:5]) / np.mean(first.candidate_ns[:5])),
+            raw=progress.replicates[0].plain_ratio(),
             minimal_effect=decision.minimal_effect,
         ),
         "candidate_ms": float(np.median([ns for t in replicates for ns in t.candidate_ns])) / 1e6,

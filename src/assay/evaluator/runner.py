@@ -24,6 +24,7 @@ from assay.evaluator import sandbox, spin
 from assay.evaluator.bundles import Bundle, CpuBundle, CudaBundle
 from assay.evaluator.channel import Channel, ChannelClosed
 from assay.evaluator.trees import UnsupportedValue, flatten, unflatten
+from assay.evaluator.undisturbed import OwnAccount, undisturbed_ns
 
 _MESSAGE_LIMIT = 2000
 _CACHE_DISTURBANCE_BYTES = 4 << 20
@@ -68,6 +69,7 @@ class _Harness:
         self._outputs: Bundle | None = None
         self._open: list[Bundle] = []
         self._result: Any = None
+        self._account = OwnAccount()
         self._disturbance = torch.empty(_CACHE_DISTURBANCE_BYTES, dtype=torch.uint8)
 
     def do_start(self, _request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
@@ -148,9 +150,11 @@ class _Harness:
         self._result = None
         with torch.no_grad():
             if self._device_index is None:
-                started_ns = time.perf_counter_ns()
+                before = self._account.begin()
                 self._result = self._laid_out(self._model(*self._inputs))
-                return {"ns": time.perf_counter_ns() - started_ns}
+                after = self._account.end()
+                times = {"ns": undisturbed_ns(before, after, self._options["threads"])}
+                return times | {"wall_ns": after.wall_ns - before.wall_ns}
             return self._run_cuda(self._device_index, request["spin_us"])
 
     def do_give(self, _request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:

@@ -104,6 +104,7 @@ class Session:
             self.reference,
             self._spares.take(),
             call_timeout_s=self._config.call_timeout_s,
+            threads=self._config.threads,
             inputs=self._inputs,
             flush=self._flush,
         )
