@@ -67,3 +67,23 @@ def test_tensors_are_freed_without_the_garbage_collector():
         assert freed() is None
     finally:
         gc.enable()
+
+
+class Later(tuple):
+    """Claims to hold what it computes when it is asked."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self):
+        yield torch.ones(2)
+
+
+def test_a_tuple_that_makes_its_items_when_asked_is_taken_for_what_it_holds():
+    assert flatten(Later()) == ({"tuple": []}, [])
+
+
+def test_a_named_tuple_is_a_tuple():
+    found = torch.max(torch.eye(2), dim=1)
+    skeleton, tensors = flatten(found)
+    assert skeleton == {"tuple": [{"t": 0}, {"t": 1}]} and torch.equal(tensors[0], found.values)

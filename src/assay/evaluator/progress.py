@@ -106,6 +106,7 @@ def outcome(decision: Decision, progress: Progress, *, is_unconfirmed: bool) -> 
             ratio=float(np.exp(found.center)),
             low=float(np.exp(found.low)),
             high=float(np.exp(found.high)),
+            level=found.level,
             margin=decision.margin,
             pairs=sum(len(times.candidate_ns) for times in replicates),
             replicates=len(replicates),

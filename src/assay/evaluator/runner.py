@@ -224,8 +224,11 @@ class _Harness:
         expected = [] if self._outputs is None else self._outputs.tensors
         if isinstance(result, torch.Tensor):
             return _in_layout(result, expected[0]) if len(expected) == 1 else result
-        if isinstance(result, (list, tuple)) and len(result) == len(expected):
-            laid_out = [_in_layout(t, e) for t, e in zip(result, expected, strict=True)]
+        if type(result) is not list and not isinstance(result, tuple):
+            return result
+        items = result if isinstance(result, list) else [*tuple.__iter__(result)]  # what is in it, not what it says
+        if len(items) == len(expected):
+            laid_out = [_in_layout(t, e) for t, e in zip(items, expected, strict=True)]
             return laid_out if isinstance(result, list) else tuple(laid_out)
         return result
 

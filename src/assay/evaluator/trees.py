@@ -33,8 +33,8 @@ def _taken_apart(node: Any, tensors: list[torch.Tensor], depth: int) -> dict[str
         return {"t": len(tensors) - 1}
     if type(node) is list:
         return {"list": [_taken_apart(item, tensors, depth + 1) for item in node]}
-    if isinstance(node, tuple):
-        return {"tuple": [_taken_apart(item, tensors, depth + 1) for item in node]}
+    if isinstance(node, tuple):  # named ones too; but no subclass may say itself what is in it
+        return {"tuple": [_taken_apart(item, tensors, depth + 1) for item in tuple.__iter__(node)]}
     if type(node) is dict:
         return {"dict": [[str(key), _taken_apart(item, tensors, depth + 1)] for key, item in node.items()]}
     if type(node) in _SCALARS:

@@ -55,13 +55,14 @@ class Noise:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A log ratio with its interval. standard_error is that of the mean of replicate medians."""
+    """A log ratio with its interval at confidence `level`. standard_error is that of the mean of replicate medians."""
 
     center: float
     low: float
     high: float
     standard_error: float
     degrees: int
+    level: float
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def estimate(replicates: Sequence[NDArray[np.float64]], noise: Noise, level: flo
     standard_error = math.sqrt(max(pooled, within) / count)
     half_width = float(stats.t.ppf(1 - level / 2, degrees)) * standard_error
     center = float(medians.mean())
-    return Estimate(center, center - half_width, center + half_width, standard_error, degrees)
+    return Estimate(center, center - half_width, center + half_width, standard_error, degrees, 1 - level)
 
 
 def decide(
