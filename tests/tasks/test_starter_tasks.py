@@ -66,12 +66,22 @@ def test_the_suite_has_the_promised_mix():
     assert len(TASKS) >= 30
     assert sum(not fact.headroom for fact in facts) >= 5
     assert sum(fact.needs == "cpp" for fact in facts) >= 6
+    assert {form for task_id in TASKS for form in solutions(task_id).fast_on_gpu} == {"torch", "triton", "cuda"}
 
 
 def test_files_and_sidecar_name_the_same_tasks():
     assert sorted(path.stem for path in FOLDER.glob("*.py")) == sorted(TASKS)
     assert sorted(path.name for path in (FOLDER / "solutions").iterdir()) == sorted(TASKS)
     assert tuple(TASKS) == starter_ids()
+
+
+@pytest.mark.parametrize("task_id", CPP_WINS)
+def test_a_gpu_is_never_given_a_program_for_the_cpu(task_id):
+    known = solutions(task_id)
+    assert known.fast is not None and known.fast not in known.fast_on_gpu.values()
+    for form, source in known.fast_on_gpu.items():
+        marks = {"triton": "@triton.jit", "cuda": "cuda_sources="}
+        assert form != "torch" and marks[form] in source
 
 
 def test_an_unknown_id_is_a_usage_error():
@@ -84,8 +94,8 @@ def test_a_task_follows_the_contract_and_its_solutions_never_hold_the_reference(
     check_contract(TASKS[task_id].source, task_id)
     known = solutions(task_id)
     assert len(known.wrong) == 2
-    assert (known.fast is not None) == starter_facts(task_id).headroom
-    for source in (known.fast, *known.wrong):
+    assert (known.fast is not None) == bool(known.fast_on_gpu) == starter_facts(task_id).headroom
+    for source in (known.fast, *known.fast_on_gpu.values(), *known.wrong):
         if source is not None:
             classes = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
             assert classes == ["ModelNew"]

@@ -1,8 +1,9 @@
 """The built-in suite: our own tasks in KernelBench form, and what is known of each of them.
 
 The tasks are files under `starter/`. Beside them, never shown to a model: `suite.toml` (order, kind, headroom, GPU
-sizes) and `solutions/ID/` with a fast program and plausible wrong ones, for testing an evaluator. A fast program that
-needs C++ takes contiguous float32 CPU tensors.
+sizes) and `solutions/ID/`, for testing an evaluator: `fast.py` and plausible wrong programs `wrong_N.py`; for a GPU
+also `fast_triton.py` or `fast_cuda.py`. A `fast.py` in plain PyTorch runs on every device, one in C++ only on a CPU; a
+compiled program takes float32 tensors.
 """
 
 import tomllib
@@ -18,13 +19,15 @@ from assay.tasks.contract import read_source
 
 FOLDER = Path(__file__).parent / "starter"
 SCALES = ("default", "gpu")
+GpuForm = Literal["torch", "triton", "cuda"]
+_COMPILED: tuple[GpuForm, ...] = ("triton", "cuda")
 
 
 class StarterFacts(Record):
     """What is known of a starter task.
 
-    headroom: a clearly faster program exists; needs: what that program takes, plain PyTorch or compiled C++;
-    gpu: the values of the size constants that make the task large enough for a GPU.
+    headroom: a clearly faster program exists; needs: what that program takes on a CPU, plain PyTorch or compiled C++
+    (a GPU then needs Triton or CUDA); gpu: the values of the size constants that make the task large enough for a GPU.
     """
 
     kind: str
@@ -34,9 +37,14 @@ class StarterFacts(Record):
 
 
 class Solutions(Record):
-    """Whole modules that define `ModelNew`: the known fast one (None without headroom), and wrong ones."""
+    """Whole modules that define `ModelNew`.
+
+    fast: the known fast one on a CPU, None without headroom; fast_on_gpu: those for a GPU by what they are written in,
+    empty without headroom; wrong: those that run on every device, at every scale, and compute something else.
+    """
 
     fast: str | None
+    fast_on_gpu: dict[GpuForm, str]
     wrong: tuple[str, ...]
 
 
@@ -75,8 +83,15 @@ def solutions(task_id: str) -> Solutions:
     """The known programs for one starter task; `UsageError` for an unknown id."""
     facts = starter_facts(task_id)
     folder = FOLDER / "solutions" / task_id
+    fast = read_source(folder / "fast.py") if facts.headroom else None
+    on_gpu: dict[GpuForm, str] = {}
+    if fast is not None and facts.needs == "torch":
+        on_gpu["torch"] = fast
+    for form in _COMPILED:
+        if (path := folder / f"fast_{form}.py").exists():
+            on_gpu[form] = read_source(path)
     wrong = tuple(read_source(path) for path in sorted(folder.glob("wrong_*.py")))
-    return Solutions(fast=read_source(folder / "fast.py") if facts.headroom else None, wrong=wrong)
+    return Solutions(fast=fast, fast_on_gpu=on_gpu, wrong=wrong)
 
 
 def _facts() -> dict[str, StarterFacts]:
