@@ -1,6 +1,7 @@
 """What every trainer must do: gradients that follow the advantages, snapshots that stay, and a save that goes on."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -13,10 +14,12 @@ from torch import Tensor
 from assay.core.errors import PolicyError, UsageError
 from assay.core.protocols import AdamConfig, LoraConfig, LossName, TrainItem
 from assay.core.records import Prompt, SamplingParams
-from assay.policies import trainer as trainer_module
+from assay.learning.losses import LOSSES
+from assay.policies import chosen_logprobs
 from assay.policies.local import LocalPolicy, load_local
 from assay.policies.sampler import LocalSampler
 from assay.policies.trainer import LocalTrainer
+from assay.policies.weights import load_weights
 
 FAMILIES = ["llama", "qwen2", "mistral"]
 LOSS_NAMES = get_args(LossName)
@@ -106,11 +109,57 @@ def test_packing_changes_no_gradient(policy: LocalPolicy, monkeypatch: pytest.Mo
     other = prompt("class Model(nn.Module):", key="t/2")
     items = items_of(policy.base(), prompt(), [1.0, -2.0, 0.5]) + items_of(policy.base(), other, [1.0, 1.0])
     together = gradient(trainer, items)
-    monkeypatch.setattr(trainer_module, "PACK_TOKENS", 1)
+    monkeypatch.setattr(trainer._passes[0].budget, "tokens", 1)
     one_by_one = gradient(trainer, items)
     assert torch.allclose(together, one_by_one, rtol=1e-3, atol=1e-4 * float(together.norm()))
     separately = sum((gradient(trainer, [item]) for item in items), torch.zeros_like(together))
     assert torch.allclose(together, separately, rtol=1e-3, atol=1e-4 * float(together.norm()))
+
+
+def test_logits_in_parts_change_no_gradient(policy: LocalPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = new_trainer(policy)
+    items = items_of(policy.base(), prompt(), [1.0, -2.0, 0.5])
+    whole = gradient(trainer, items)
+    monkeypatch.setattr(chosen_logprobs, "CHUNK", 5)
+    assert torch.allclose(gradient(trainer, items), whole, rtol=1e-3, atol=1e-4 * float(whole.norm()))
+
+
+def test_a_step_that_runs_out_of_memory_begins_again_with_smaller_packs(
+    policy: LocalPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = new_trainer(policy)
+    items = items_of(policy.base(), prompt(), [1.0, -2.0, 0.5])
+    longest = max(len(item.tokens) for item in items)
+    expected, plain = gradient(trainer, items), LOSSES["importance_sampling"]
+    sizes: list[int] = []
+
+    def scarce(room: int) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+        def loss(lp_theta: Tensor, lp_behaviour: Tensor, advantages: Tensor, mask: Tensor) -> Tensor:
+            sizes.append(len(lp_theta))
+            if len(lp_theta) > room or len(sizes) == 2:  # the second pack fails after the first left its gradient
+                raise torch.cuda.OutOfMemoryError
+            return plain(lp_theta, lp_behaviour, advantages, mask)
+
+        return loss
+
+    monkeypatch.setitem(LOSSES, "importance_sampling", scarce(longest))
+    assert torch.allclose(gradient(trainer, items), expected, rtol=1e-3, atol=1e-4 * float(expected.norm()))
+    assert sum(sizes[-len(items) :]) == sum(len(item.tokens) for item in items)
+    monkeypatch.setitem(LOSSES, "importance_sampling", scarce(0))
+    with pytest.raises(PolicyError, match="more memory"):
+        gradient(trainer, items)
+
+
+def test_a_bfloat16_model_gives_float32_gradients_near_those_of_float32(tiny_folders: dict[str, Path]) -> None:
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        loaded = load_weights(f"local:{tiny_folders['qwen2']}")
+        torch.nn.Module.to(loaded.model, dtype)
+        trainer = new_trainer(LocalPolicy(loaded), warm=False)
+        item = TrainItem(prompt(), (5, 9, 40, 41, 7), (-3.0,) * 5, (1.0,) * 5, (1.0,) * 5)
+        found.append(gradient(trainer, [item], "cross_entropy"))
+    assert found[1].dtype == torch.float32
+    assert torch.cosine_similarity(found[0], found[1], dim=0) > 0.99
 
 
 def test_masked_tokens_play_no_part(policy: LocalPolicy) -> None:

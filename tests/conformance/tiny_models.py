@@ -1,10 +1,13 @@
 """Tiny models with random weights, made on the spot: every code path of a local policy, offline, in seconds."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    GptOssConfig,
+    GptOssForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
@@ -45,13 +48,14 @@ def tiny_tokenizer(chat: bool = True) -> PreTrainedTokenizerFast:
     return wrapped
 
 
-def tiny_model(family: str, seed: int = 0) -> PreTrainedModel:
+def tiny_model(family: str, seed: int = 0, layers: int = 2, **more: Any) -> PreTrainedModel:
+    """`more`: settings of the configuration."""
     torch.manual_seed(seed)
-    shape = {
+    shape: dict[str, Any] = {
         "vocab_size": 340,
         "hidden_size": 32,
         "intermediate_size": 48,
-        "num_hidden_layers": 2,
+        "num_hidden_layers": layers,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "head_dim": 8,
@@ -59,6 +63,7 @@ def tiny_model(family: str, seed: int = 0) -> PreTrainedModel:
         "initializer_range": 0.25,
         "bos_token_id": None,
         "eos_token_id": 2,
+        **more,
     }
     match family:
         case "llama":
@@ -67,6 +72,10 @@ def tiny_model(family: str, seed: int = 0) -> PreTrainedModel:
             return Qwen2ForCausalLM(Qwen2Config(**shape))
         case "qwen3":
             return Qwen3ForCausalLM(Qwen3Config(**shape))
+        case "gpt_oss":  # experts; attention with sinks, and a sliding window in every other layer
+            experts: dict[str, Any] = {"num_local_experts": 4, "num_experts_per_tok": 2, "pad_token_id": 0}
+            rope: dict[str, Any] = {"rope_type": "default", "rope_theta": 1e4}
+            return GptOssForCausalLM(GptOssConfig(**shape, **experts, sliding_window=16, rope_parameters=rope))
         case "mistral":  # a sliding window shorter than most prompts here
             return MistralForCausalLM(MistralConfig(**shape, sliding_window=16))
     raise ValueError(family)

@@ -1,6 +1,6 @@
 import torch
 
-from assay.policies.packing import in_chunks, pack
+from assay.policies.packing import fitting, pack
 
 CPU = torch.device("cpu")
 
@@ -28,7 +28,9 @@ def test_one_completion_is_plain_causal_attention() -> None:
     assert packed.places_N.tolist() == [1, 2]
 
 
-def test_chunks_keep_the_order_and_the_limit() -> None:
-    assert in_chunks([], 5) == []
-    assert in_chunks([2, 3, 1, 9, 1], 5) == [[0, 1], [2], [3], [4]]
-    assert in_chunks([1, 1, 1], 1) == [[0], [1], [2]]
+def test_as_many_completions_fit_as_the_limit_holds_and_at_least_one() -> None:
+    assert fitting([], 5) == 0
+    assert fitting([2, 3, 1], 5) == 2
+    assert fitting([9, 1], 5) == 1
+    assert fitting([1, 1, 1], 1) == 1
+    assert fitting([1, 1, 1], 9) == 3

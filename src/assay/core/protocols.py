@@ -33,14 +33,22 @@ class Capabilities:
     logprobs: Literal["raw", "tempered"]
     reduction: Literal["sum", "mean"]
     context_tokens: int | None
+    can_distill: bool = False  # its trainers are `DistillingTrainer`s
+    can_average: bool = False  # its trainers are `AveragingTrainer`s
 
 
 @dataclass(frozen=True)
 class Draw:
-    """The completions of one prompt, and how many tokens the prompt had."""
+    """The completions of one prompt, and how many tokens the prompt had.
+
+    completion_tokens: as a server counts them, where that is not the number of tokens that the completions hold.
+    dollars: what the draw cost, where a price is known.
+    """
 
     prompt_tokens: int
     completions: tuple[Completion, ...]
+    completion_tokens: int | None = None
+    dollars: float | None = None
 
 
 class Sampler(Protocol):
@@ -99,11 +107,12 @@ class LoraConfig:
 class StepReport:
     """What an update did.
 
-    loss: sum over unmasked completion tokens; kl: mean of lp_behaviour - lp_theta before the update.
+    loss: sum over unmasked completion tokens; grad_norm: before clipping, None where a server does not say; kl: mean of
+    lp_behaviour - lp_theta before the update.
     """
 
     loss: float
-    grad_norm: float
+    grad_norm: float | None
     kl: float
     tokens: int
 
@@ -125,6 +134,41 @@ class Trainer(Protocol):
 
     async def load(self, directory: Path) -> None:
         """Reads what `save` wrote."""
+        ...
+
+
+@dataclass(frozen=True)
+class DistillItem:
+    """One completion to bring nearer to a teacher's distributions; completion tokens only.
+
+    targets: for each token (token id, the teacher's raw log-probability) of its likeliest tokens, all as many.
+    behaviour_logprobs: for the report alone. mask 0 leaves a place out.
+    """
+
+    prompt: Prompt
+    tokens: tuple[int, ...]
+    behaviour_logprobs: tuple[float, ...]
+    targets: tuple[tuple[tuple[int, float], ...], ...]
+    mask: tuple[float, ...]
+
+
+class DistillingTrainer(Trainer, Protocol):
+    """A trainer that sees its own full distributions."""
+
+    async def distill(self, items: Sequence[DistillItem], alpha: float, adam: AdamConfig) -> StepReport:
+        """One optimizer update on the summed divergence (`assay.learning.divergence`) from the items' targets."""
+        ...
+
+
+class AveragingTrainer(Trainer, Protocol):
+    """A trainer that can keep a moving average of its weights; `save` and `load` keep it too."""
+
+    async def average(self, rate: float) -> None:
+        """Moves the average by `rate` of the way to the current weights; the first call starts it at these."""
+        ...
+
+    async def averaged(self, name: str) -> Sampler:
+        """The average as an immutable sampler; the current weights where `average` was never called."""
         ...
 
 

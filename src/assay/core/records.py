@@ -151,11 +151,15 @@ class Completion(Record):
 
 
 class Scored(Record):
-    """Raw log-probabilities of a given completion. `topk[t]` are (token, log-probability) pairs where asked for."""
+    """Raw log-probabilities of a given completion. `topk[t]` are (token, log-probability) pairs where asked for.
+
+    prompt_tokens: length of the prompt that was read for it; None where the policy does not say.
+    """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     topk: tuple[tuple[tuple[int, float], ...], ...] = ()
+    prompt_tokens: int | None = None
 
 
 class Sample(StoredRecord):
@@ -231,7 +235,8 @@ class Verdict(StrEnum):
 class Speedup(Record):
     """Reference time over candidate time.
 
-    ratio: median over timed pairs; low, high: confidence interval that includes the variance between processes;
+    ratio: median over timed pairs; low, high: confidence interval that includes the variance between processes, at
+    `level` (that of the look at which it was read; None under a rule that has no interval);
     margin: relative margin the interval was held against; pairs, replicates: how much was measured;
     raw: the ratio of means of the first five unpaired trials, which is what a point-estimate rule would have used.
     minimal_effect: smallest true relative gain that this measurement could have called `faster`, if known.
@@ -245,6 +250,7 @@ class Speedup(Record):
     replicates: int = Field(ge=1)
     raw: float = Field(gt=0)
     minimal_effect: float | None = None
+    level: float | None = None
 
     @model_validator(mode="after")
     def _interval_holds_ratio(self) -> Self:

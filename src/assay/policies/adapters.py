@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from peft import LoraConfig as PeftLoraConfig
 from peft import inject_adapter_in_model
+from peft.helpers import disable_input_dtype_casting
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -74,6 +75,18 @@ class Adapters:
             if name is not None:
                 layer.set_adapter(name)
         yield
+
+    @contextmanager
+    def mixed_precision(self) -> Iterator[None]:
+        """Within it float32 adapters on a bfloat16 model compute in bfloat16, and get float32 gradients.
+
+        Otherwise every input would be copied to float32 and kept for the backward pass, which costs more than all else.
+        """
+        if self._model.get_input_embeddings().weight.dtype != torch.bfloat16:
+            yield
+            return
+        with torch.autocast(self._model.device.type, torch.bfloat16), disable_input_dtype_casting(self._model):
+            yield
 
     @contextmanager
     def snapshot(self, weights: AdapterWeights) -> Iterator[None]:

@@ -108,7 +108,7 @@ def generate(
             return
         if len(kept) < len(alive):
             alive = [alive[place] for place in kept]
-            kept_B = torch.tensor(kept, device=tokens_B.device)
+            kept_B = torch.tensor(kept)  # on the host, since a model's layers may lie on several devices
             tokens_B = tokens_B[kept_B]
             decoder.keep(kept_B)
         logits_BV = decoder.step(tokens_B)

@@ -53,14 +53,12 @@ def _mask(owners_L: Tensor) -> Tensor:
     return (causal & may_look)[None, None]
 
 
-def in_chunks(lengths: Sequence[int], limit: int) -> list[list[int]]:
-    """Indices 0 .. len(lengths)-1 in order, in chunks whose lengths add up to at most `limit`, or of a single index."""
-    chunks: list[list[int]] = []
-    total = 0
-    for index, length in enumerate(lengths):
-        if not chunks or total + length > limit:
-            chunks.append([])
-            total = 0
-        chunks[-1].append(index)
+def fitting(lengths: Sequence[int], limit: int) -> int:
+    """How many of the first lengths add up to at most `limit`; at least one where there is any."""
+    count = total = 0
+    for length in lengths:
         total += length
-    return chunks
+        if count and total > limit:
+            break
+        count += 1
+    return count

@@ -1,11 +1,14 @@
-"""Sampling and scoring with a local model, one computation at a time."""
+"""Sampling and scoring with a snapshot of a local model, on one replica of it or on several.
+
+The rows of a draw are spread over the replicas. A row's random numbers follow from the seed, the prompt and the row's
+number alone, so how many replicas there are changes no draw but by rounding.
+"""
 
 import asyncio
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 import torch
 
@@ -15,6 +18,7 @@ from assay.core.records import Completion, Prompt, SamplingParams, Scored, StopR
 from assay.policies.generation import DrawSettings, Prefill, Row, generate, prefill, score_tokens
 from assay.policies.text import Detokenizer, end_tokens, prompt_tokens
 from assay.policies.weights import LoadedModel
+from assay.policies.worker import Check, Worker
 
 Result = TypeVar("Result")
 KEPT_PREFILLS = 4
@@ -23,22 +27,11 @@ KEPT_PREFILLS = 4
 class LocalSampler:
     """An immutable snapshot of a local model."""
 
-    def __init__(
-        self,
-        loaded: LoadedModel,
-        worker: "Worker",
-        identity: str,
-        activate: Callable[[], AbstractContextManager[None]],
-        name: str,
-    ) -> None:
-        """`activate` puts the snapshot's weights into the shared model for as long as its context lasts."""
+    def __init__(self, sides: Sequence["ReplicaSampler"], identity: str, name: str) -> None:
+        """`sides`: the snapshot on each replica."""
         self.name = name
-        self._loaded = loaded
-        self._worker = worker
+        self._sides = sides
         self._identity = identity
-        self._activate = activate
-        self._prefills: OrderedDict[tuple[int, ...], Prefill] = OrderedDict()
-        self._end_tokens = end_tokens(loaded.tokenizer, loaded.model.config, loaded.model.generation_config)
 
     @property
     def id(self) -> str:
@@ -52,22 +45,60 @@ class LocalSampler:
         with a token that completes a stop string, after `max_tokens`, or where the context is full.
         Raises `UsageError` for a prompt that leaves no room in the context.
         """
-        return await self._worker.run(lambda check: self._sample(prompt, n, params, check))
+        if n < 1:
+            raise UsageError(f"{n} completions of {prompt.task_key} were asked for; ask for at least one")
+        shares = even_shares(n, len(self._sides))
+        sides = self._idlest_first()[: len(shares)]
+        draws = await _all(side.sample(prompt, rows, params) for side, rows in zip(sides, shares, strict=True))
+        return Draw(draws[0].prompt_tokens, tuple(one for draw in draws for one in draw.completions))
 
     async def score(self, prompt: Prompt, completion: Sequence[int], topk: int = 0) -> Scored:
         """Raw log-probabilities of the token ids `completion` after `prompt`, and the `topk` likeliest at each place.
 
         Raises `UsageError` if prompt and completion together are longer than the context.
         """
-        return await self._worker.run(lambda check: self._score(prompt, tuple(completion), topk, check))
+        return await self._idlest_first()[0].score(prompt, tuple(completion), topk)
+
+    def forget(self) -> None:
+        """Frees the prompts that are kept computed."""
+        for side in self._sides:
+            side.forget()
+
+    def _idlest_first(self) -> list["ReplicaSampler"]:
+        return sorted(self._sides, key=lambda side: side.in_hand)
+
+
+class ReplicaSampler:
+    """A snapshot on one replica."""
+
+    def __init__(
+        self, loaded: LoadedModel, worker: Worker, activate: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """`activate` puts the snapshot's weights into the replica for as long as its context lasts."""
+        self._loaded = loaded
+        self._worker = worker
+        self._activate = activate
+        self._prefills: OrderedDict[tuple[int, ...], Prefill] = OrderedDict()
+        self._end_tokens = end_tokens(loaded.tokenizer, loaded.model.config, loaded.model.generation_config)
+
+    @property
+    def in_hand(self) -> int:
+        """How many computations run or wait on the replica."""
+        return self._worker.in_hand
+
+    async def sample(self, prompt: Prompt, rows: range, params: SamplingParams) -> Draw:
+        """Rows `rows` of a draw."""
+        return await self._worker.run(lambda check: self._sample(prompt, rows, params, check))
+
+    async def score(self, prompt: Prompt, completion: tuple[int, ...], topk: int) -> Scored:
+        """See `LocalSampler.score`."""
+        return await self._worker.run(lambda check: self._score(prompt, completion, topk, check))
 
     def forget(self) -> None:
         """Frees the prompts that are kept computed."""
         self._prefills.clear()
 
-    def _sample(self, prompt: Prompt, n: int, params: SamplingParams, check: Callable[[], None]) -> Draw:
-        if n < 1:
-            raise UsageError(f"{n} completions of {prompt.task_key} were asked for; ask for at least one")
+    def _sample(self, prompt: Prompt, numbers: range, params: SamplingParams, check: Check) -> Draw:
         tokens = prompt_tokens(self._loaded.tokenizer, prompt)
         room = self._room(prompt, len(tokens))
         settings = DrawSettings(
@@ -77,13 +108,17 @@ class LocalSampler:
             end_tokens=self._end_tokens,
             stop=prompt.stop,
         )
-        rows = [Row(Detokenizer(self._loaded.tokenizer, tokens, prompt.stop)) for _ in range(n)]
-        uniforms = _uniforms(n, settings.max_tokens, params.seed, prompt).to(self._loaded.model.device)
+        rows = [Row(Detokenizer(self._loaded.tokenizer, tokens, prompt.stop)) for _ in numbers]
+        uniforms = _uniforms(numbers, settings.max_tokens, params.seed, prompt).to(self._loaded.model.device)
         with self._activate():
-            generate(self._loaded.model, self._prefill(tokens), rows, uniforms, settings, check)
+            start, decoder = self._prefill(tokens), self._loaded.decoder
+            if decoder is None:
+                generate(self._loaded.model, start, rows, uniforms, settings, check)
+            else:
+                decoder.generate(start, rows, uniforms, settings, check)
         return Draw(len(tokens), tuple(_completion(row) for row in rows))
 
-    def _score(self, prompt: Prompt, completion: tuple[int, ...], topk: int, check: Callable[[], None]) -> Scored:
+    def _score(self, prompt: Prompt, completion: tuple[int, ...], topk: int, check: Check) -> Scored:
         tokens = prompt_tokens(self._loaded.tokenizer, prompt)
         room = self._room(prompt, len(tokens))
         if len(completion) > room:
@@ -94,7 +129,8 @@ class LocalSampler:
         if not completion:
             return Scored(tokens=(), logprobs=())
         with self._activate():
-            return score_tokens(self._loaded.model, self._prefill(tokens), completion, topk, check)
+            scored = score_tokens(self._loaded.model, self._prefill(tokens), completion, topk, check)
+        return scored.model_copy(update={"prompt_tokens": len(tokens)})
 
     def _room(self, prompt: Prompt, prompt_length: int) -> int:
         """How many tokens may follow the prompt."""
@@ -122,10 +158,26 @@ def context_tokens(loaded: LoadedModel) -> int:
     return loaded.model.config.get_text_config(decoder=True).max_position_embeddings
 
 
-def _uniforms(rows: int, steps: int, seed: int, prompt: Prompt) -> torch.Tensor:
+def even_shares(n: int, parts: int) -> list[range]:
+    """0 .. n-1 in at most `parts` runs of nearly equal length, none empty."""
+    parts = min(n, parts)
+    return [range(n * part // parts, n * (part + 1) // parts) for part in range(parts)]
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """All at once; the first failure ends the rest and comes out alone."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def _uniforms(rows: range, steps: int, seed: int, prompt: Prompt) -> torch.Tensor:
     """float64 in [0, 1), (rows, steps); each row has a generator of its own, so that it depends on no other row."""
     drawn = []
-    for row in range(rows):
+    for row in rows:
         generator = torch.Generator()
         generator.manual_seed(int(content_hash(str(seed), prompt.hash, str(row)), 16) >> 1)
         drawn.append(torch.rand(steps, generator=generator, dtype=torch.float64))
@@ -140,44 +192,3 @@ def _completion(row: Row) -> Completion:
         text=row.detokenizer.text(),
         stop_reason=StopReason(row.stop_reason),
     )
-
-
-class _Cancelled(Exception):
-    """Nobody waits for the computation any more."""
-
-
-class Worker:
-    """Runs one computation at a time off the event loop, and ends it early when its caller is cancelled."""
-
-    def __init__(self, threads: int | None) -> None:
-        self._threads = threads
-        self._lock = threading.Lock()
-
-    async def run(self, compute: Callable[[Callable[[], None]], Result], gradients: bool = False) -> Result:
-        """`compute` in a thread; it gets a function to call often, which raises once the caller was cancelled."""
-        cancelled = threading.Event()
-
-        def check() -> None:
-            if cancelled.is_set():
-                raise _Cancelled
-
-        def work() -> Result:
-            with self._lock, self._torch_threads(), torch.inference_mode(mode=not gradients):
-                check()
-                return compute(check)
-
-        try:
-            return await asyncio.to_thread(work)
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
-
-    @contextmanager
-    def _torch_threads(self) -> Iterator[None]:
-        before = torch.get_num_threads()
-        if self._threads is not None:
-            torch.set_num_threads(self._threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)

@@ -90,6 +90,26 @@ class Detokenizer:
         self._text += new
         return any(stop in tail for stop in self._stop)
 
+    def push_all(self, tokens: Sequence[int]) -> int | None:
+        """Takes several tokens at the price of one; the place of the first that completes a stop string, or None.
+
+        Tokens after that place are not taken.
+        """
+        before = (len(self._ids), self._start, self._read, self._text)
+        self._ids += tokens
+        if not self._stop or not tokens:
+            return None
+        known = self._decode(self._ids[self._start : self._read])
+        longer = self._decode(self._ids[self._start :])
+        tail = self._text[-max(map(len, self._stop)) :] + longer[len(known) :]
+        if len(longer) > len(known) and not longer.endswith(UNFINISHED) and not any(s in tail for s in self._stop):
+            self._start, self._read = self._read, len(self._ids)
+            self._text += longer[len(known) :]
+            return None
+        count, self._start, self._read, self._text = before
+        del self._ids[count:]
+        return next((place for place, token in enumerate(tokens) if self.push(token)), None)
+
     def text(self) -> str:
         """The whole completion, up to and not including the first stop string."""
         known = self._decode(self._ids[: self._context])

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,9 @@ from transformers.utils import logging as transformers_logging
 from assay.core.errors import UsageError
 from assay.core.places import cache_root
 from assay.core.records import content_hash
+from assay.policies.captured_decode import CapturedDecoder
 from assay.policies.models import REGISTRY, Progress, obtain, sha256_of
+from assay.policies.spreading import device_map
 
 REMEDY = "give a folder with config.json, tokenizer and *.safetensors, a .gguf file, or the id of a hub repository"
 
@@ -38,30 +40,64 @@ class Located:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in evaluation mode, its tokenizer, and the identity of the weights."""
+    """A model in evaluation mode, its tokenizer, and the identity of the weights.
+
+    decoder: the fast decoding loop, where the model and its device have one.
+    """
 
     name: str
     identity: str
     model: PreTrainedModel
     tokenizer: Any
     prompt_kind: Literal["completion", "chat"]
+    decoder: CapturedDecoder | None = None
+
+    @property
+    def devices(self) -> tuple[torch.device, ...]:
+        """Where weights lie; several for a model that is spread."""
+        return tuple(dict.fromkeys(weight.device for weight in self.model.parameters()))
+
+    @property
+    def place(self) -> str:
+        """The devices, joined by +."""
+        return "+".join(map(str, self.devices))
+
+
+def load_copies(spec: str, places: Sequence[str], progress: Progress | None = None) -> tuple[LoadedModel, ...]:
+    """Loads the same weights onto each of `places`; see `load_weights`."""
+    located = _located(spec, places, progress)
+    return tuple(_load(spec, located, place) for place in places)
 
 
 def load_weights(spec: str, device: str = "cpu", progress: Progress | None = None) -> LoadedModel:
     """Loads a registered name, `local:FOLDER`, `local:FILE.gguf` or `local:HUB-ID` onto `device`.
 
-    Weights are float32 on a CPU, where bfloat16 without hardware for it is two to five times slower, and bfloat16
-    elsewhere. Raises `UsageError` for a name, path or device that does not exist or cannot be read, `PolicyError` if
-    a registered file cannot be obtained.
+    `device`: "cpu", "cuda:N", or CUDA devices joined by +, which the model is spread over layer by layer. Weights are
+    float32 on a CPU, where bfloat16 without hardware for it is two to five times slower, and bfloat16 elsewhere. Raises
+    `UsageError` for a name, path or device that does not exist, cannot be read or is too small, `PolicyError` if a
+    registered file cannot be obtained.
     """
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"device {device!r} was asked for, but torch sees no CUDA device; use --device cpu")
-    located = locate(spec, progress)
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    return _load(spec, _located(spec, [device], progress), device)
+
+
+def _located(spec: str, places: Sequence[str], progress: Progress | None) -> Located:
+    for place in places:
+        if place.startswith("cuda") and not torch.cuda.is_available():
+            raise UsageError(f"device {place!r} was asked for, but torch sees no CUDA device; use --device cpu")
+    return locate(spec, progress)
+
+
+def _load(spec: str, located: Located, place: str) -> LoadedModel:
+    devices = place.split("+")
+    dtype = torch.float32 if place == "cpu" else torch.bfloat16
     with _readable(spec), _quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(located.folder)
-        model = AutoModelForCausalLM.from_pretrained(located.folder, dtype=dtype, use_safetensors=True)
-    torch.nn.Module.to(model, device)
+        where = None if len(devices) == 1 else device_map(located.folder, devices, dtype)
+        model = AutoModelForCausalLM.from_pretrained(
+            located.folder, dtype=dtype, use_safetensors=True, device_map=where
+        )
+    if where is None:
+        torch.nn.Module.to(model, place)
     model.eval()
     model.requires_grad_(False)
     has_template = getattr(tokenizer, "chat_template", None) is not None
