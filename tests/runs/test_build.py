@@ -170,7 +170,7 @@ def test_ttt_gets_its_settings_from_the_configuration():
     tasks = chosen_tasks(config)
     strategy = strategy_of(config, tasks, prompt_of(config, "completion"))
     assert isinstance(strategy, BatchTestTimeTraining) and strategy.learns
-    assert [strategy.plan(n) == RoundPlan(n, tasks, 2) for n in range(3)] == [True, True, False]
+    assert [strategy.plan(n) == RoundPlan.even(n, tasks, 2) for n in range(3)] == [True, True, False]
     assert strategy.settings.adam.max_grad_norm is None and strategy.settings.lora.rank == 16
     plan = plan_run(config, tasks)
     assert (plan.samples, plan.rounds, plan.updates, plan.remeasurements) == (4, 2, 1, 3)

@@ -16,8 +16,9 @@ from assay.core.ledger import Spend
 from assay.core.protocols import Draw
 from assay.core.records import Candidate, SamplingParams
 from assay.runs.events import Evaluated, RoundStarted, RunFinished, SamplesDrawn
-from assay.runs.runner import Parts, chunk_seed, execute, learned_directory
+from assay.runs.runner import execute, learned_directory
 from assay.runs.schema import Purpose
+from assay.runs.stages import Parts, chunk_seed
 from assay.runs.store import RunStore
 from assay.strategies.best_of_n import BestOfN
 from assay.strategies.protocol import Lesson, RoundPlan
@@ -226,7 +227,7 @@ def test_events_count_up_to_all_samples_and_a_resumed_round_says_what_is_there(t
     drawn = [e for e in events if isinstance(e, SamplesDrawn) and e.task_key == TASKS[0].key]
     assert [(e.new, e.drawn) for e in drawn] == [(4, 4), (4, 8), (2, 10)]
     assert sum(isinstance(e, Evaluated) and e.purpose is Purpose.CONTROL for e in events) == len(TASKS)
-    assert events[0] == RoundStarted(0, len(TASKS), SAMPLES, 0)
+    assert events[0] == RoundStarted(0, len(TASKS), len(TASKS) * SAMPLES, 0)
 
 
 class Learning(BestOfN):
@@ -243,7 +244,7 @@ class Learning(BestOfN):
         self.lessons = int((state / "lessons").read_text()) if state else 0
 
     def plan(self, index):
-        return RoundPlan(index, tuple(TASKS), SAMPLES) if index < 2 else None
+        return RoundPlan.even(index, TASKS, SAMPLES) if index < 2 else None
 
     async def learn(self, plan, attempts, directory):
         self.lessons += 1
@@ -253,10 +254,10 @@ class Learning(BestOfN):
 
 def test_a_strategy_that_learns_gets_its_state_back_and_its_rewards_are_stored(tmp_path):
     class StopsInRoundOne(Learning):
-        async def sampler(self):
+        async def sampler(self, task):
             if self.lessons == 1:
                 raise PolicyError("stop here")
-            return await super().sampler()
+            return await super().sampler(task)
 
     with pytest.raises(PolicyError, match="stop here"):
         run(tmp_path / "run", make_parts(strategy=StopsInRoundOne(TASKS, SAMPLES)))

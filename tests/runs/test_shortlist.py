@@ -7,8 +7,9 @@ from fakes import FakeEvaluator, FakePolicy, control, extract, make_task, render
 
 from assay.core.records import Candidate, SamplingParams
 from assay.runs.pools import run_pool
-from assay.runs.runner import Parts, execute, numbered_copy
+from assay.runs.runner import execute
 from assay.runs.schema import Purpose
+from assay.runs.stages import Parts, numbered_copy
 from assay.runs.store import RunStore
 from assay.selection.shortlist import Shortlist
 from assay.strategies.best_of_n import BestOfN

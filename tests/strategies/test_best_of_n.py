@@ -11,7 +11,12 @@ TASKS = [make_task("1"), make_task("2")]
 def test_there_is_one_round_with_all_tasks():
     strategy = BestOfN(TASKS, samples=5)
     plan = strategy.plan(0)
-    assert plan is not None and plan.tasks == tuple(TASKS) and plan.samples == 5
+    assert (
+        plan is not None
+        and plan.tasks == tuple(TASKS)
+        and plan.samples == 10
+        and [g.samples for g in plan.groups] == [5, 5]
+    )
     assert strategy.plan(1) is None
 
 
@@ -19,7 +24,7 @@ def test_it_samples_from_the_unadapted_model():
     async def snapshot():
         strategy = BestOfN(TASKS, samples=1)
         await strategy.open(FakePolicy(), None)
-        return (await strategy.sampler()).id
+        return (await strategy.sampler(TASKS[0])).id
 
     assert asyncio.run(snapshot()) == FakePolicy().base().id
 

@@ -14,59 +14,56 @@ import fakes
 import numpy as np
 import pytest
 from bandit import LOSSES, MOMENTUM, BanditPolicy, log_softmax
-from fakes import BODIES, FakeEvaluator, FakePolicy, control, extract, judge, make_task, render
+from fakes import BODIES, FakeEvaluator, FakePolicy, render
+from training_runs import (
+    ARM,
+    TASKS,
+    attempt,
+    check_every_stop,
+    make_parts,
+    make_settings,
+    records,
+    run,
+    stopped_run,
+)
 
 from assay.core.errors import StoreError, UsageError
-from assay.core.protocols import AdamConfig, LoraConfig
-from assay.core.records import Attempt, Candidate, Completion, Sample, SamplingParams, StopReason
+from assay.core.protocols import LoraConfig
+from assay.core.records import Candidate
+from assay.learning.names import AdvantageName
 from assay.learning.rewards import RewardConfig
 from assay.report.adaptation import adaptation
-from assay.runs.runner import Parts, execute, learned_directory
+from assay.runs.runner import learned_directory
 from assay.runs.schema import Purpose
 from assay.runs.store import RunStore
+from assay.strategies.notes import read_notes, read_state
+from assay.strategies.objective import PolicyGradient
 from assay.strategies.protocol import RoundPlan
-from assay.strategies.test_time_training import BatchTestTimeTraining, TrainingSettings, read_note
+from assay.strategies.settings import StartWeights
+from assay.strategies.test_time_training import BatchTestTimeTraining
 
-TASKS = [make_task("1"), make_task("2")]
-BEST = BODIES.index("class ModelNew(Model): pass  # ratio=1.6")
-FASTER = BODIES.index("class ModelNew(Model): pass  # ratio=1.3")
-
-
-def make_strategy(steps=2, samples=8, tasks=TASKS, seed=0, rate=0.05, prompt=render, **changes):
-    settings = {
-        "reward": RewardConfig(type="raw"),
-        "advantage": "group_center",
-        "loss": "importance_sampling",
-        "adam": AdamConfig(learning_rate=rate),
-        "lora": LoraConfig(rank=4, alpha=8),
-        "kl_limit": 0.0,
-    }
-    settings = TrainingSettings(steps=steps, seed=seed, **(settings | changes))
-    return BatchTestTimeTraining(tasks, samples, prompt, settings)
+BEST, FASTER = ARM["1.6"], ARM["1.3"]
 
 
-def attempt(task, arm: int, index: int, body: str | None = None, round: int = 0) -> Attempt:
-    logprob = float(log_softmax(np.zeros(len(BODIES)))[arm])
-    completion = Completion(tokens=(arm,), logprobs=(logprob,), text=body or BODIES[arm], stop_reason=StopReason.STOP)
-    sample = Sample(
-        id=f"{round}:{task.key}:{index}",
-        task_key=task.key,
-        round=round,
-        index=index,
-        snapshot_id=BanditPolicy().base().id,
-        prompt_hash=render(task).hash,
-        prompt_tokens=3,
-        params=SamplingParams(),
-        completion=completion,
-    )
-    candidate = Candidate(source=completion.text)
-    return Attempt(sample=sample, candidate=candidate, evaluation=judge(task, candidate, shrink=1.0))
+def make_strategy(
+    steps=2,
+    samples=8,
+    tasks=TASKS,
+    seed=0,
+    rate=0.05,
+    prompt=render,
+    advantage: AdvantageName = "group_center",
+    isolate=False,
+    **changes,
+):
+    settings = make_settings(steps, seed, rate, **changes)
+    return BatchTestTimeTraining(tasks, samples, prompt, settings, PolicyGradient(settings, advantage), isolate)
 
 
 def learn(strategy, policy, attempts, directory: Path, round: int = 0):
     async def learned():
         await strategy.open(policy, None)
-        return await strategy.learn(RoundPlan(round, tuple(TASKS), 4), attempts, directory)
+        return await strategy.learn(RoundPlan.even(round, TASKS, 4), attempts, directory)
 
     return asyncio.run(learned())
 
@@ -75,6 +72,11 @@ def learn(strategy, policy, attempts, directory: Path, round: int = 0):
 
 ARMS = {"fake/1": [1, 3, 4, 4], "fake/2": [3, 3, 5, 1]}
 RATIOS = {"fake/1": [1.0, 1.3, 1.6, 1.6], "fake/2": [1.3, 1.3, 0.8, 1.0]}
+
+
+def read_note(directory: Path):
+    (note,) = read_notes(directory)
+    return note
 
 
 def some_attempts():
@@ -156,49 +158,116 @@ def test_a_policy_that_lacks_what_is_needed_is_refused_before_anything_is_sample
         assert list(store.samples()) == []
 
 
+# -- KL shaping and guardrails ----------------------------------------------------------------------------------
+
+
+def test_shaping_charges_the_tokens_that_drifted_more_than_the_batch(tmp_path):
+    """Weights that prefer arm 4: its samples drifted by d_4 from the start, the others by d; the mean is in between."""
+    policy, settings = BanditPolicy(), make_settings(rate=0.1, kl_coef=0.1)
+    strategy = BatchTestTimeTraining(TASKS, 4, render, settings, PolicyGradient(settings, "group_center"))
+    start = log_softmax(np.zeros(len(BODIES)))
+    moved = log_softmax(np.eye(len(BODIES))[4])
+    attempts = [attempt(t, arm, i, logprob=float(moved[arm])) for t in TASKS for i, arm in enumerate(ARMS[t.key])]
+    attempts = [a.model_copy(update={"sample": a.sample.model_copy(update={"snapshot_id": "moved"})}) for a in attempts]
+    learn(strategy, policy, attempts, tmp_path)
+    gaps = {arm: float(moved[arm] - start[arm]) for arm in range(len(BODIES))}
+    mean = np.mean([gaps[arm] for task in TASKS for arm in ARMS[task.key]])
+    p = np.full(len(BODIES), 1 / len(BODIES))
+    expected = np.zeros(len(BODIES))
+    for task, advantages_G in zip(TASKS, by_hand("group_center"), strict=True):
+        for arm, advantage in zip(ARMS[task.key], advantages_G, strict=True):
+            shaped = advantage + 0.1 * (mean - gaps[arm])
+            ratio = np.exp(start[arm] - moved[arm])  # the trainer still has the start's weights
+            expected += 0.1 * ratio * shaped * (np.eye(len(BODIES))[arm] - p)
+    assert policy.trainers[0].logits == pytest.approx(expected)
+    assert read_note(tmp_path).drift == pytest.approx(mean)
+
+
+def test_a_group_of_equal_rewards_is_not_shaped(tmp_path):
+    policy, settings = BanditPolicy(), make_settings(kl_coef=0.1)
+    strategy = BatchTestTimeTraining(TASKS, 4, render, settings, PolicyGradient(settings, "group_center"))
+    attempts = [attempt(task, 1, index) for task in TASKS for index in range(4)]
+    learn(strategy, policy, attempts, tmp_path)
+    assert policy.trainers[0].steps == 0 and "all equal" in read_note(tmp_path).why_not
+
+
+def test_a_reward_that_is_no_number_ends_the_training_and_is_not_stored(tmp_path):
+    attempts = some_attempts()
+    broken = attempts[0].evaluation
+    assert broken.speedup is not None
+    endless = broken.speedup.model_copy(update={"ratio": float("inf"), "high": float("inf")})
+    attempts[0] = attempts[0].model_copy(update={"evaluation": broken.model_copy(update={"speedup": endless})})
+    lesson = learn(make_strategy(), BanditPolicy(), attempts, tmp_path)
+    note = read_note(tmp_path)
+    assert note.is_stopped and "not a finite number" in note.why_not and note.mean_reward is None
+    assert "0:fake/1:0" not in lesson.rewards and len(lesson.rewards) == 7
+
+
+@pytest.mark.parametrize(("collapse_below", "is_stopped"), [(0.5, True), (0.1, False), (0.0, False)])
+def test_a_collapse_of_the_reward_ends_the_training(tmp_path, collapse_below, is_stopped):
+    strategy = make_strategy(steps=5, collapse_below=collapse_below)
+
+    async def learned():
+        await strategy.open(BanditPolicy(), None)
+        for round, arms in enumerate(([3, 4, 4, 3], [6, 6, 6, 1])):  # mean 1.45, then 0.25
+            attempts = [attempt(task, arm, i, round) for task in TASKS for i, arm in enumerate(arms)]
+            (tmp_path / str(round)).mkdir()
+            await strategy.learn(RoundPlan.even(round, TASKS, 4), attempts, tmp_path / str(round))
+
+    asyncio.run(learned())
+    note = read_note(tmp_path / "1")
+    assert note.is_stopped == is_stopped and (strategy.plan(2) is None) == is_stopped
+    assert ("fell from 1.45 to 0.25" in note.why_not) == is_stopped
+
+
+def test_notes_of_earlier_versions_are_read(tmp_path):
+    learn(make_strategy(), BanditPolicy(), some_attempts(), tmp_path)
+    stored = json.loads((tmp_path / "step.json").read_text())
+    (note,) = stored["notes"]
+    old = {key: note[key] for key in note if key not in ("task_key", "role", "teacher_gap", "solutions")}
+    (tmp_path / "step.json").write_text(json.dumps({"note": old | {"is_stopped": True}, "history": stored["history"]}))
+    assert read_state(tmp_path).stopped == ("",) and read_note(tmp_path).items == 8
+
+
+# -- isolated tasks and weights to start from -------------------------------------------------------------------
+
+
+def test_isolated_tasks_learn_from_their_own_samples_alone(tmp_path):
+    policy = BanditPolicy()
+    strategy = make_strategy(rate=0.1, isolate=True)
+    lesson = learn(strategy, policy, some_attempts(), tmp_path)
+    p = np.full(len(BODIES), 1 / len(BODIES))
+    for number, (task, advantages_G) in enumerate(zip(TASKS, by_hand("group_center"), strict=True)):
+        expected = np.zeros(len(BODIES))
+        for arm, advantage in zip(ARMS[task.key], advantages_G, strict=True):
+            expected += 0.1 * advantage * (np.eye(len(BODIES))[arm] - p)
+        assert policy.trainers[number].logits == pytest.approx(expected)
+    assert lesson.spend.updates == 2
+    assert [note.task_key for note in read_notes(tmp_path)] == [task.key for task in TASKS]
+
+
+def test_an_isolated_run_samples_each_task_from_its_own_snapshot(tmp_path):
+    run(tmp_path / "run", make_strategy(steps=2, isolate=True))
+    with RunStore.open(tmp_path / "run") as store:
+        ids = [{store.snapshots(n, task.key).pop() for task in TASKS} for n in range(3)]
+        found = adaptation(store)
+    assert [len(one) for one in ids] == [1, 2, 2]
+    assert found is not None and len(found.steps) == 6 and "4 updates over 3 rounds" in found.in_words
+
+
+def test_a_run_begins_from_the_weights_of_another_and_drifts_from_there(tmp_path):
+    run(tmp_path / "first", make_strategy(steps=2, rate=0.1))
+    start = StartWeights(learned_directory(tmp_path / "first", 1) / "trainer", LoraConfig(rank=4, alpha=8))
+    run(tmp_path / "second", make_strategy(steps=1, kl_limit=9.0, start=start))
+    with RunStore.open(tmp_path / "first") as first, RunStore.open(tmp_path / "second") as second:
+        assert second.snapshots(0) == first.snapshots(2) != second.snapshots(1)
+        drawn = second.attempts(round=1)
+    note = read_note(learned_directory(tmp_path / "second", 0))
+    assert note.drift == 0.0 and len(drawn) == 16
+    check_every_stop(tmp_path / "again", lambda: make_strategy(steps=1, kl_limit=9.0, start=start), stride=5)
+
+
 # -- whole runs on the bandit -----------------------------------------------------------------------------------
-
-
-def make_parts(strategy, policy, evaluator=None, chunk=4, seed=0, **changes):
-    fields = {
-        "policy": policy,
-        "evaluator": evaluator or FakeEvaluator(),
-        "strategy": strategy,
-        "prompt": render,
-        "extract": extract,
-        "control": control,
-        "sampling": SamplingParams(temperature=1.0, max_tokens=8),
-        "seed": seed,
-        "chunk": chunk,
-        "remeasure": 2,
-    }
-    return Parts(**(fields | changes))
-
-
-def open_store(directory: Path):
-    there = (directory / "run.sqlite").exists()
-    return RunStore.open(directory, writable=True) if there else RunStore.create(directory, {"seed": 0}, TASKS)
-
-
-def run(directory: Path, strategy, policy=None, observe=lambda event: None, **changes):
-    with open_store(directory) as store:
-        asyncio.run(execute(store, make_parts(strategy, policy or BanditPolicy(), **changes), observe))
-
-
-def records(directory: Path):
-    """Everything that a run stored and learned, without what was measured by a clock."""
-    with RunStore.open(directory) as store:
-        evaluations = {
-            p: sorted(store.evaluations(p), key=lambda e: (e.task_key, str(e.candidate_hash))) for p in Purpose
-        }
-        timeless = {"sampling_s": 0.0, "evaluation_s": 0.0, "training_s": 0.0}
-        spent = store.ledger.total.model_copy(update=timeless)
-        files = {
-            str(path.relative_to(directory)): path.read_bytes()
-            for path in sorted((directory / "adapters").rglob("*"))
-            if path.is_file()
-        }
-        return store.attempts(), evaluations, spent, store.finished_rounds(), store.is_complete(), files
 
 
 def test_s_steps_make_s_updates_and_s_plus_one_measured_rounds_with_their_rewards(tmp_path):
@@ -295,30 +364,21 @@ def whole(tmp_path_factory):
     return records(directory)
 
 
-def stopped_run(directory: Path, parts: Parts, stop_after: int) -> None:
-    async def stopped(store):
-        count = 0
-
-        def observe(event):
-            nonlocal count
-            count += 1
-            if count == stop_after:
-                task.cancel()
-
-        task = asyncio.ensure_future(execute(store, parts, observe))
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    with open_store(directory) as store:
-        asyncio.run(stopped(store))
-
-
 @pytest.mark.parametrize("stop_after", [2, 9, 17, 24, 33, 40])
 def test_a_cancelled_run_that_is_resumed_gives_the_records_of_an_uninterrupted_one(tmp_path, whole, stop_after):
     evaluator = FakeEvaluator(pause_s=1e-4)
     stopped_run(tmp_path / "run", make_parts(make_strategy(**NORMALIZED), BanditPolicy(), evaluator), stop_after)
     run(tmp_path / "run", make_strategy(**NORMALIZED))
     assert records(tmp_path / "run") == whole
+
+
+@pytest.mark.parametrize("changes", [{}, {"isolate": True}, {"kl_coef": 0.1, "advantage": "global"}])
+def test_a_run_stopped_at_any_point_ends_with_the_same_records(tmp_path, changes):
+    reward = RewardConfig(type="normalized", shuffled=True)
+    stride = 3 if changes else 1
+    check_every_stop(
+        tmp_path, lambda: make_strategy(steps=2, samples=4, reward=reward, kl_limit=5.0, **changes), stride=stride
+    )
 
 
 @pytest.mark.parametrize("broken", [0, 1, 3])
@@ -427,7 +487,7 @@ def test_a_real_model_is_updated_in_every_step(whole_tiny):
     assert {"adapters/round-0/trainer/optimizer.safetensors", "adapters/round-1/trainer/adapter.safetensors"} <= set(
         files
     )
-    notes = [json.loads(files[f"adapters/round-{n}/step.json"])["note"] for n in range(3)]
+    notes = [json.loads(files[f"adapters/round-{n}/step.json"])["notes"][0] for n in range(3)]
     assert notes[0]["drift"] == 0.0 and notes[1]["drift"] != 0.0
     assert abs(notes[0]["sampler_gap"]) < 1e-3 and notes[0]["grad_norm"] > 0
 

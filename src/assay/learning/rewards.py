@@ -15,7 +15,7 @@ permutes a group's rewards among its samples: the same rewards, tied to nothing,
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import isfinite, log
 from statistics import median
 from typing import Literal
 
@@ -61,7 +61,7 @@ def group_rewards(
     kept, values = list(history), []
     for evaluation in evaluations:
         values.append(reward(config, evaluation, kept))
-        if evaluation.speedup is not None:
+        if evaluation.speedup is not None and isfinite(evaluation.speedup.ratio):
             kept = [*kept, evaluation.speedup.ratio][-HISTORY:]
     if config.shuffled:
         rng.shuffle(values)
@@ -69,7 +69,7 @@ def group_rewards(
 
 
 def reward(config: RewardConfig, evaluation: Evaluation, history: Sequence[float] = ()) -> float:
-    """The reward of one sample, unshuffled; finite and at least 0."""
+    """The reward of one sample, unshuffled; at least 0, and finite where the speedup is."""
     speedup = evaluation.speedup
     if speedup is None:
         return 0.0

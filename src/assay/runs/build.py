@@ -1,27 +1,33 @@
 """Names become objects: tasks, policy, evaluator, strategy. Torch is imported only when a model or device needs it."""
 
 import difflib
+import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from assay.core.errors import PolicyError, UsageError
-from assay.core.protocols import AdamConfig, Evaluator, LoraConfig, Policy
+from assay.core.protocols import Evaluator, Policy
 from assay.core.records import Candidate, ParseFailure, Prompt, SamplingParams, Suite, Task
 from assay.policies.models import REGISTRY, Progress
+from assay.policies.openai_settings import PREFIX as OPENAI
+from assay.policies.openai_settings import parse_address
+from assay.policies.tinker_sdk import HOSTED_MODELS, parse_model
+from assay.policies.tinker_sdk import PREFIX as TINKER
 from assay.prompting.extract import extract
 from assay.prompting.formats import render
-from assay.runs.config import RunConfig, TaskFilter, TTTConfig, stored_config
-from assay.runs.runner import Parts
+from assay.runs.assembly import strategy_of
+from assay.runs.config import RefineConfig, RunConfig, StrategyConfig, TaskFilter, stored_config
+from assay.runs.devices import device_list, devices_named, model_devices_named
+from assay.runs.stages import Parts
+from assay.runs.start import find_start
 from assay.runs.store import RunStore
-from assay.strategies.best_of_n import BestOfN
-from assay.strategies.protocol import Strategy
-from assay.strategies.test_time_training import BatchTestTimeTraining, TrainingSettings
+from assay.runs.training_config import RLVRConfig, TrainingConfig
 from assay.tasks.splits import Split, make_split, read_split
 from assay.tasks.suites import load_suite, select_tasks
 
-_LATER = ("openai:", "tinker:")
 REPLAY = "replay:"
 _FIXED = ("scripted:", REPLAY)
+_UNTRAINABLE = (*_FIXED, OPENAI)
 _FILES = ("local:", *_FIXED)
 SEED_SPLIT = "seed:"
 
@@ -32,10 +38,29 @@ def chosen_tasks(config: RunConfig) -> tuple[Task, ...]:
     suite = load_suite(config.suite, config.scale, config.input_shapes)
     if wanted.split is not None:
         split = _split(suite, wanted)
-        part = split.train if wanted.part == "train" else split.eval
+        is_train = wanted.part == "train" or isinstance(config.strategy, RLVRConfig)
+        part = split.train if is_train else split.eval
         suite = select_tasks(suite, part, None)
     offset, limit = wanted.window
-    return select_tasks(suite, wanted.ids, limit, offset).tasks
+    chosen = select_tasks(suite, wanted.ids, limit, offset).tasks
+    if isinstance(config.strategy, RLVRConfig):
+        return _with_evaluation(config, config.strategy, chosen)
+    return chosen
+
+
+def _with_evaluation(config: RunConfig, chosen: RLVRConfig, train: tuple[Task, ...]) -> tuple[Task, ...]:
+    """Training tasks, then those that are only evaluated. UsageError where a task would be both."""
+    if not chosen.eval_ids or not chosen.eval_every:
+        return train
+    both = sorted({task.id for task in train} & set(chosen.eval_ids))
+    if both and config.tasks.ids is not None:
+        raise UsageError(f"{', '.join(both)} would be trained on and evaluated: leave them out of one of the two")
+    suite = load_suite(config.suite, config.scale, config.input_shapes)
+    evaluation = select_tasks(suite, chosen.eval_ids, None).tasks
+    kept = tuple(task for task in train if task.id not in chosen.eval_ids)
+    if not kept:
+        raise UsageError("no task is left to train on: all are among those that are evaluated")
+    return (*kept, *evaluation)
 
 
 def resolve(config: RunConfig) -> RunConfig:
@@ -45,25 +70,34 @@ def resolve(config: RunConfig) -> RunConfig:
     not there.
     """
     check_model(config.model)
-    if isinstance(config.strategy, TTTConfig) and config.model.startswith(_FIXED):
+    if config.model.startswith(OPENAI):
+        config = config.model_copy(update={"model": parse_address(config.model).spec})
+    if config.model.startswith(TINKER) or config.model in HOSTED_MODELS:
+        config = config.model_copy(update={"model": parse_model(config.model).spec})
+    if isinstance(config.strategy, TrainingConfig) and config.model.startswith(_UNTRAINABLE):
         raise UsageError(
             f"--model {config.model}: {config.strategy.type} trains, and this cannot be trained;"
             " use a registered or local: model, or assay run best-of-n"
         )
+    if isinstance(config.strategy, RefineConfig) and config.model.startswith(REPLAY):
+        raise UsageError(f"--model {config.model}: refine asks what was never asked before, and a replay cannot answer")
     if config.model.startswith(REPLAY):
         # A stored completion answers the prompt that it was drawn from.
         with RunStore.open(Path(config.model.removeprefix(REPLAY))) as store:
             config = config.model_copy(update={"prompt": stored_config(store.config, store.directory).prompt})
-    device = device_named(config.device)
-    model_device = device_named(config.model_device) if config.model_device else device
+    device = devices_named(config.device)
+    model_device = model_devices_named(config.model_device) if config.model_device else device_list(device)[0]
     files = {
         name: path.absolute()
         for name in ("system", "examples")
         if isinstance(path := getattr(config.prompt, name), Path)
     }
+    model = _absolute(config.model)
     return config.model_copy(
         update={
-            "model": _absolute(config.model),
+            "model": model,
+            "start": _start(config, model),
+            "strategy": _with_held_out(config),
             "prompt": config.prompt.model_copy(update=files),
             "device": device,
             "model_device": model_device,
@@ -71,15 +105,55 @@ def resolve(config: RunConfig) -> RunConfig:
     )
 
 
+def _start(config: RunConfig, model: str) -> str | None:
+    """The weights to begin from as `RUN:STEP`, with an absolute path. UsageError for what does not fit the run."""
+    if config.start is None:
+        return None
+    if model.startswith(_UNTRAINABLE):
+        raise UsageError(f"--start {config.start}: {model} takes no adapter; use the model that the run adapted")
+    found = find_start(config.start, model)
+    if found.directory is None:
+        raise UsageError(f"--start {config.start}: step 0 is the unadapted model; leave --start out, or name another")
+    chosen = config.strategy
+    if isinstance(chosen, TrainingConfig) and (chosen.rank, chosen.alpha) != (found.lora.rank, found.lora.alpha):
+        raise UsageError(
+            f"--start {config.start}: its adapter has rank {found.lora.rank} and alpha {found.lora.alpha}, and goes on"
+            f" with them: --rank {found.lora.rank} --set strategy.alpha={found.lora.alpha}"
+        )
+    return f"{found.run.absolute()}:{found.step}"
+
+
+def _with_held_out(config: RunConfig) -> StrategyConfig:
+    """The strategy, where it trains on some tasks and is evaluated on others with those named one by one."""
+    chosen = config.strategy
+    if not isinstance(chosen, RLVRConfig) or chosen.eval_ids is not None or not chosen.eval_every:
+        return chosen
+    if config.tasks.split is None:
+        raise UsageError(
+            "rlvr is evaluated on tasks that it does not train on: --split seed:N, or --eval-tasks IDS,"
+            " or --eval-every 0 for no evaluations"
+        )
+    suite = load_suite(config.suite, config.scale, config.input_shapes)
+    held_out = _split(suite, config.tasks).eval
+    return chosen.model_copy(update={"eval_ids": tuple(held_out[: chosen.eval_limit])})
+
+
 def check_model(spec: str) -> None:
     """UsageError unless `spec` is a registered name or has the form of another kind of model; nothing is loaded."""
     if spec in REGISTRY or spec.startswith(_FILES):
         return
-    if spec.startswith(_LATER):
-        raise UsageError(f"--model {spec}: {spec.partition(':')[0]} servers are not available in this version")
+    if spec.startswith(OPENAI):
+        parse_address(spec)
+        return
+    if spec.startswith(TINKER) or spec in HOSTED_MODELS:
+        parse_model(spec)
+        return
     near = difflib.get_close_matches(spec, REGISTRY, n=2)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Known models: {', '.join(REGISTRY)}."
-    raise UsageError(f"no model {spec!r}. {hint} Others: local:PATH-or-hub-id, scripted:FILE, replay:RUN.")
+    raise UsageError(
+        f"no model {spec!r}. {hint} Others: local:PATH-or-hub-id, openai:NAME@URL, tinker:NAME[@URL],"
+        " scripted:FILE, replay:RUN."
+    )
 
 
 def first_available(names: Sequence[str], progress: Progress, say: Callable[[str], None]) -> str:
@@ -114,20 +188,43 @@ def load_policy(config: RunConfig, progress: Progress | None = None) -> Policy:
             samples = list(store.samples())
             kind = store.prompt(samples[0].prompt_hash).kind if samples else "completion"
             return ReplayPolicy(samples, config.model, kind)
+    if kind == "openai":
+        return _load_openai(config)
+    if kind == "tinker":
+        from assay.policies.tinker import load_tinker
+
+        return load_tinker(config.model)
     from assay.policies.local import load_local
 
     return load_local(config.model, config.model_device or config.device, config.model_threads, progress)
 
 
+def _load_openai(config: RunConfig) -> Policy:
+    if importlib.util.find_spec("httpx") is None:
+        raise UsageError(f"--model {config.model}: HTTP needs httpx; pip install 'assay-lab[server]'")
+    from assay.policies.openai_connect import Wanted
+    from assay.policies.openai_server import load_openai
+
+    wanted = Wanted(
+        kind=None if config.prompt.kind == "auto" else config.prompt.kind,
+        has_prefill=config.prompt.prefill,
+        temperature=config.sampling.temperature,
+        top_p=config.sampling.top_p,
+    )
+    return load_openai(config.model, config.server, wanted, config.model_device or config.device)
+
+
 def load_evaluator(config: RunConfig) -> Evaluator:
-    """The judge of a resolved configuration's device, by the rule that it names."""
+    """The judge of a resolved configuration's device, by the rule that it names; for several devices, one on each."""
     if config.evaluator.rule == "assay":
         from assay.evaluator.judge import Judge
+    else:
+        from assay.evaluator.kernelbench_mode import KernelBenchJudge as Judge
+    from assay.evaluator.pool import JudgePool
 
-        return Judge(config.device, config.evaluator)
-    from assay.evaluator.kernelbench_mode import KernelBenchJudge
-
-    return KernelBenchJudge(config.device, config.evaluator)
+    devices = device_list(config.device)
+    judges = [Judge(device, config.evaluator, lane=lane, lanes=len(devices)) for lane, device in enumerate(devices)]
+    return judges[0] if len(judges) == 1 else JudgePool(judges)
 
 
 def assemble(config: RunConfig, tasks: tuple[Task, ...], policy: Policy, evaluator: Evaluator) -> Parts:
@@ -147,34 +244,10 @@ def assemble(config: RunConfig, tasks: tuple[Task, ...], policy: Policy, evaluat
         seed=config.seed,
         chunk=config.sampling.chunk,
         remeasure=config.remeasure,
-        shortlist=None if isinstance(config.strategy, TTTConfig) else config.strategy.shortlist,
+        shortlist=getattr(config.strategy, "shortlist", None),
         null_evaluations=config.null_evaluations,
+        budget=config.budget,
     )
-
-
-def strategy_of(config: RunConfig, tasks: tuple[Task, ...], prompt: Callable[[Task], Prompt]) -> Strategy:
-    """The strategy of a configuration."""
-    chosen = config.strategy
-    if not isinstance(chosen, TTTConfig):
-        return BestOfN(tasks, chosen.k)
-    settings = TrainingSettings(
-        steps=chosen.steps,
-        reward=chosen.reward,
-        advantage=chosen.advantage,
-        loss=chosen.loss,
-        adam=AdamConfig(
-            learning_rate=chosen.learning_rate,
-            beta1=chosen.beta1,
-            beta2=chosen.beta2,
-            epsilon=chosen.epsilon,
-            weight_decay=chosen.weight_decay,
-            max_grad_norm=chosen.max_grad_norm or None,
-        ),
-        lora=LoraConfig(rank=chosen.rank, alpha=chosen.alpha, seed=config.seed),
-        kl_limit=chosen.kl_limit,
-        seed=config.seed,
-    )
-    return BatchTestTimeTraining(tasks, chosen.k, prompt, settings)
 
 
 def prompt_of(config: RunConfig, auto_kind: str) -> Callable[[Task], Prompt]:
@@ -211,24 +284,3 @@ def _absolute(spec: str) -> str:
     kind, separator, name = spec.partition(":")
     path = Path(name).expanduser()
     return f"{kind}:{path.resolve()}" if separator and path.exists() else spec
-
-
-def device_named(name: str) -> str:
-    """`cpu` or `cuda:N` for a device as users name it; `auto` is the first CUDA device, or else the CPU.
-
-    UsageError for a device that is not there.
-    """
-    if name == "cpu":
-        return name
-    if name != "auto" and name != "cuda" and not name.startswith("cuda:"):
-        raise UsageError(f"device {name!r}: write cpu, cuda, cuda:N or auto")
-    import torch
-
-    if not torch.cuda.is_available():
-        if name == "auto":
-            return "cpu"
-        raise UsageError(f"device {name!r}: torch sees no CUDA device here; use --device cpu")
-    index = name.partition(":")[2] or "0"
-    if not index.isdecimal() or int(index) >= torch.cuda.device_count():
-        raise UsageError(f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0")
-    return f"cuda:{index}"

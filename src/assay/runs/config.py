@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from assay.core.errors import UsageError
-from assay.core.protocols import LossName
 from assay.core.records import Record
 from assay.evaluator.config import EvaluatorConfig
-from assay.learning.names import ENTROPIC_MIN_GROUP, AdvantageName
-from assay.learning.rewards import RewardConfig
+from assay.policies.openai_settings import ServerSettings
 from assay.prompting.formats import PromptOptions
+from assay.runs.budget import Budget
+from assay.runs.training_config import DiscoverConfig, RLVRConfig, SDPOConfig, TTTConfig
 from assay.selection.shortlist import Shortlist
 
 SUBSET_SIZE = 5  # the published evaluation subsets are consecutive fives of the eval half
@@ -78,48 +78,30 @@ class BestOfNConfig(Record):
         return self
 
 
-class TTTConfig(Record):
-    """Batch test-time training: `steps` updates, each on k samples of every task, and k more of each after the last.
+class RefineConfig(Record):
+    """Refinement: k chains a task and `turns` rounds; each turn is shown its chain's last program and its result."""
 
-    learning_rate to max_grad_norm (0 for no clipping): Adam's. rank, alpha: of the adapter, which is scaled by
-    alpha / rank. kl_limit: nats a token that the weights may drift from the unadapted model before training ends; 0 for
-    no limit.
-    """
-
-    type: Literal["ttt"] = "ttt"
-    k: int = Field(default=32, ge=2)
-    steps: int = Field(default=5, ge=1)
-    reward: RewardConfig = RewardConfig()
-    advantage: AdvantageName = "group_center"
-    loss: LossName = "importance_sampling"
-    learning_rate: float = Field(default=1e-5, gt=0)
-    beta1: float = Field(default=0.9, ge=0, lt=1)
-    beta2: float = Field(default=0.95, ge=0, lt=1)
-    epsilon: float = Field(default=1e-8, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    max_grad_norm: float = Field(default=1.0, ge=0)
-    rank: int = Field(default=16, ge=1)
-    alpha: int = Field(default=32, ge=1)
-    kl_limit: float = Field(default=0.5, ge=0)
-
-    @model_validator(mode="after")
-    def _group_is_large_enough(self) -> Self:
-        if self.advantage == "entropic" and self.k < ENTROPIC_MIN_GROUP:
-            raise ValueError(f"entropic advantages take k >= {ENTROPIC_MIN_GROUP} samples a task, not {self.k}")
-        return self
+    type: Literal["refine"] = "refine"
+    k: int = Field(default=16, ge=1)
+    turns: int = Field(default=4, ge=1)
 
 
-StrategyConfig = Annotated[BestOfNConfig | TTTConfig, Field(discriminator="type")]
-_STRATEGIES = tuple(part.model_fields["type"].default for part in (BestOfNConfig, TTTConfig))
+StrategyConfig = Annotated[
+    BestOfNConfig | TTTConfig | SDPOConfig | RLVRConfig | RefineConfig | DiscoverConfig, Field(discriminator="type")
+]
+_STRATEGIES = tuple(part.model_fields["type"].default for part in get_args(get_args(StrategyConfig)[0]))
 
 
 class RunConfig(Record):
     """Everything that a run depends on.
 
     input_shapes: shapes of float32 inputs for a suite that is one file ("4x8,8x16"), instead of what the file makes.
-    device: what programs are timed on, and what a local model runs on unless `model_device` says otherwise; `auto` is
-    the first CUDA device, or the CPU. controls: evaluate `null_evaluations` identical copies of each reference too,
-    each measured by itself. remeasure: how many of a task's fastest candidates are measured again at the end.
+    server: how an openai: model is reached, where the model is one.
+    device: what programs are timed on, one device or several; `auto` is the first CUDA device, or the CPU.
+    model_device: what a local model runs on, by default the first of `device`; for the names of both see
+    `assay.runs.devices`. controls: evaluate `null_evaluations` identical copies of each reference too, each measured
+    by itself. remeasure: how many of a task's fastest candidates are measured again at the end. budget: what the
+    search may spend. start: `RUN:STEP`, the adapter of another run to begin from.
     """
 
     strategy: StrategyConfig = BestOfNConfig()
@@ -128,6 +110,7 @@ class RunConfig(Record):
     input_shapes: str | None = None
     scale: str = "default"
     tasks: TaskFilter = TaskFilter()
+    server: ServerSettings = ServerSettings()
     prompt: PromptConfig = PromptConfig()
     sampling: SamplingConfig = SamplingConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
@@ -137,16 +120,26 @@ class RunConfig(Record):
     controls: bool = True
     null_evaluations: int = Field(default=1, ge=1)
     remeasure: int = Field(default=3, ge=1)
+    budget: Budget | None = None
+    start: str | None = None
     seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _budget_or_shortlist(self) -> Self:
+        if self.budget is not None and getattr(self.strategy, "shortlist", None) is not None:
+            raise ValueError("a shortlist is made of all samples, which a budget may cut off: leave out one of them")
+        return self
 
 
 def load_config(recipe: Path | None, options: Mapping[str, Any], sets: Sequence[str] = ()) -> RunConfig:
     """The configuration from its layers, the later over the earlier.
 
-    recipe: a TOML file with the keys of `RunConfig`. options: dotted key -> value, None for what was not given.
+    recipe: a TOML file with the keys of `RunConfig`, and perhaps `seeds` (see `recipe_seeds`). options: dotted key ->
+    value, None for what was not given.
     sets: `a.b=value`, the value as in TOML, or a bare word. Raises UsageError that names the key and its near matches.
     """
     values = _read_recipe(recipe) if recipe else {}
+    values.pop("seeds", None)
     given = [(key, value) for key, value in options.items() if value is not None]
     for key, value in [*given, *map(_assignment, sets)]:
         _put(values, key, value)
@@ -157,6 +150,16 @@ def load_config(recipe: Path | None, options: Mapping[str, Any], sets: Sequence[
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise UsageError("\n".join(_complaint(one) for one in error.errors())) from None
+
+
+def recipe_seeds(recipe: Path) -> tuple[int, ...]:
+    """The `seeds` that a recipe names, for a run of each; none where it is for a single run."""
+    seeds = _read_recipe(recipe).get("seeds", [])
+    if not isinstance(seeds, list) or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise UsageError(f"recipe {recipe}: seeds are a list of whole numbers, as [42, 43, 44]")
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"recipe {recipe}: seeds names one of them twice")
+    return tuple(seeds)
 
 
 def stored_config(values: Mapping[str, Any], run: Path) -> RunConfig:

@@ -10,7 +10,7 @@ from assay.runs.schema import Purpose
 
 @dataclass(frozen=True)
 class RoundStarted:
-    """A round begins, or goes on: `stored` of its `tasks` x `samples` completions are there already."""
+    """A round begins, or goes on: `stored` of its `samples` completions, of `tasks` tasks, are there already."""
 
     round: int
     tasks: int

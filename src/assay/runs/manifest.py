@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import assay
+from assay.core.environment import redacted
 
 _PACKAGES = ("torch", "transformers", "peft", "numpy", "scipy", "pydantic", "triton")
 
@@ -25,7 +26,13 @@ def start_session(directory: Path, seed: int, policy: str, devices: dict[str, st
     """Notes that a process began to work on the run. `devices` says what samples and what evaluates, and on what."""
     path = directory / "manifest.json"
     manifest = _read(path) or {"seed": seed, "policy": policy, "sessions": []}
-    session = {"argv": list(argv), "started": now(), "ended": None, "outcome": None, "devices": devices}
+    session = {
+        "argv": [redacted(one) for one in argv],
+        "started": now(),
+        "ended": None,
+        "outcome": None,
+        "devices": devices,
+    }
     manifest["sessions"].append(session | {"versions": versions(), "host": host_facts(), "git": source_commit()})
     _write(path, manifest)
 

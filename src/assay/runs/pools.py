@@ -73,7 +73,9 @@ def unjudged_in_words(found: RunPool, store: RunStore) -> tuple[str, ...]:
             f"{found.set_aside} samples were set aside unevaluated: only the first {found.shortlist.top} of each task"
             f" {how} are in the pool."
         )
-    if found.waiting:
+    if found.waiting and store.ended_by():
+        said.append(f"{found.waiting} samples were not evaluated before the budget was spent, and are left out.")
+    elif found.waiting:
         said.append(
             f"{found.waiting} samples are not evaluated yet and left out: assay resume {store.directory} goes on."
         )

@@ -17,6 +17,11 @@ class Purpose(StrEnum):
 
 SPEND_FIELDS = tuple(Spend.model_fields)
 
+# Seconds that each process was at work on the run, up to its last write; what of them was sampling, evaluation and
+# learning says the ledger.
+SESSIONS = """CREATE TABLE IF NOT EXISTS sessions (
+    id INTEGER PRIMARY KEY, model_device TEXT NOT NULL, evaluator_device TEXT NOT NULL, seconds REAL NOT NULL) STRICT"""
+
 # Evaluations belong to a program, not to a sample: samples that gave the same program share one.
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",

@@ -7,6 +7,7 @@ as done is done. `candidates/HASH.py` are copies for people; the database is the
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -18,7 +19,7 @@ from assay.core.ledger import Ledger, Spend
 from assay.core.records import Attempt, Candidate, Evaluation, ParseFailure, Prompt, Sample, Task
 from assay.runs import database
 from assay.runs.rows import evaluation_row, read_sample, sample_row, unparsed
-from assay.runs.schema import SPEND_FIELDS, STORE_VERSION, TABLES, Purpose
+from assay.runs.schema import SESSIONS, SPEND_FIELDS, STORE_VERSION, TABLES, Purpose
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,15 @@ class Drawn:
 
     sample: Sample
     outcome: Candidate | ParseFailure
+
+
+@dataclass(frozen=True)
+class Session:
+    """One process at work on a run, and for how many seconds, up to the last thing that it stored."""
+
+    model_device: str
+    evaluator_device: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,16 @@ class PoolColumns:
     timed_calls: list[int | None]
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What one phase spent in a round on a task; None where it belongs to no single one."""
+
+    phase: str
+    round: int | None
+    task_key: str | None
+    spend: Spend
+
+
 class RunStore:
     """An open run directory. Made with `create` or `open`; close it, or use it as a context manager."""
 
@@ -62,6 +82,7 @@ class RunStore:
         self.directory = directory
         self._connection = connection
         self._lock = lock
+        self._clock: tuple[int | None, float] | None = None
         self._ledger = Ledger(self._spent())
 
     @classmethod
@@ -131,6 +152,12 @@ class RunStore:
         """What was spent so far; every write below that costs something charges it."""
         return self._ledger
 
+    def spending(self) -> tuple[Entry, ...]:
+        """What was spent so far by phase, round and task; together it is the ledger's total."""
+        sums = ", ".join(f"SUM({name})" for name in SPEND_FIELDS)
+        rows = self._rows(f"SELECT phase, round, task_key, {sums} FROM ledger GROUP BY 1, 2, 3 ORDER BY MIN(id)")
+        return tuple(Entry(phase, round, task_key, _spend(amounts)) for phase, round, task_key, *amounts in rows)
+
     def tasks(self) -> tuple[Task, ...]:
         """The tasks as they were when the run began, in order."""
         rows = self._rows("SELECT record FROM tasks ORDER BY position")
@@ -172,10 +199,23 @@ class RunStore:
         with self._write("training", spend, round) as sql:
             sql.execute("INSERT INTO rounds VALUES (?, ?, ?)", (round, snapshot_id, finished_at))
 
-    def complete(self, finished_at: str) -> None:
-        """Marks the run as finished: nothing is left to sample, evaluate, learn or measure again."""
+    def complete(self, finished_at: str, ended_by: str | None = None) -> None:
+        """Marks the run as finished: nothing is left to sample, evaluate, learn or measure again.
+
+        ended_by: the limit of its budget that ended it; None where the strategy came to its end.
+        """
         with self._write("end") as sql:
-            sql.execute("INSERT OR IGNORE INTO meta VALUES ('finished_at', ?)", (finished_at,))
+            if not self.is_complete():
+                sql.execute("INSERT INTO meta VALUES ('finished_at', ?)", (finished_at,))
+                if ended_by is not None:
+                    sql.execute("INSERT INTO meta VALUES ('ended_by', ?)", (ended_by,))
+
+    def start_clock(self, model_device: str, evaluator_device: str) -> None:
+        """From now on every write notes how long this process has been at work, on which devices."""
+        with self._write("start") as sql:
+            sql.execute(SESSIONS)  # a run that an earlier version began has none
+            row = sql.execute("INSERT INTO sessions VALUES (NULL, ?, ?, 0)", (model_device, evaluator_device))
+            self._clock = (row.lastrowid, time.monotonic())
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -187,9 +227,28 @@ class RunStore:
         """Whether `complete` was called."""
         return bool(self._rows("SELECT 1 FROM meta WHERE key = 'finished_at'"))
 
-    def snapshots(self, round: int) -> set[str]:
-        """The ids of the snapshots that a round was sampled from: one, unless the run is damaged."""
-        rows = self._rows("SELECT DISTINCT snapshot_id FROM samples WHERE round = ?", (round,))
+    def ended_by(self) -> str | None:
+        """The limit of the budget that ended the run; None where none did."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'ended_by'")
+        return rows[0][0] if rows else None
+
+    def sessions(self) -> list[Session]:
+        """The processes that worked on the run, in order; none for a run of an earlier version."""
+        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'sessions'"):
+            return []
+        rows = self._rows("SELECT model_device, evaluator_device, seconds FROM sessions ORDER BY id")
+        return [Session(*row) for row in rows]
+
+    def search_spend(self) -> Spend:
+        """What the search itself has spent: all but the measuring of copies and, afterwards, of winners."""
+        return self._spent(f"WHERE phase NOT IN ('{Purpose.SELECTED}', '{Purpose.CONTROL}')")
+
+    def snapshots(self, round: int, task_key: str | None = None) -> set[str]:
+        """The ids of the snapshots that a round was sampled from: one a task, unless the run is damaged."""
+        rows = self._rows(
+            "SELECT DISTINCT snapshot_id FROM samples WHERE round = ? AND (task_key = ? OR ? IS NULL)",
+            (round, task_key, task_key),
+        )
         return {snapshot_id for (snapshot_id,) in rows}
 
     def indices(self, round: int, task_key: str) -> set[int]:
@@ -297,13 +356,16 @@ class RunStore:
                 row = (phase, round, task_key, *(getattr(spend, name) for name in SPEND_FIELDS))
                 columns = f"phase, round, task_key, {', '.join(SPEND_FIELDS)}"
                 self._connection.execute(f"INSERT INTO ledger ({columns}) VALUES ({', '.join('?' * len(row))})", row)
+            if self._clock is not None:
+                session, began = self._clock
+                at_work = time.monotonic() - began
+                self._connection.execute("UPDATE sessions SET seconds = ? WHERE id = ?", (at_work, session))
         if spend is not None:
             self._ledger.charge(spend)
 
-    def _spent(self) -> Spend:
-        sums = self._one(f"SELECT {', '.join(f'SUM({name})' for name in SPEND_FIELDS)} FROM ledger")
-        amounts = {name: amount for name, amount in zip(SPEND_FIELDS, sums, strict=True) if amount is not None}
-        return Spend.model_validate(amounts)
+    def _spent(self, which: str = "") -> Spend:
+        sums = self._one(f"SELECT {', '.join(f'SUM({name})' for name in SPEND_FIELDS)} FROM ledger {which}")
+        return _spend(sums)
 
     def _write_candidate_files(self, candidates: Iterable[Candidate]) -> None:
         for candidate in candidates:
@@ -318,6 +380,11 @@ class RunStore:
         (self.directory / "candidates").mkdir(exist_ok=True)
         there = {path.stem for path in (self.directory / "candidates").glob("*.py")}
         self._write_candidate_files(Candidate(source=source) for name, source in rows if name not in there)
+
+
+def _spend(amounts: Sequence[float | None]) -> Spend:
+    known = {name: amount for name, amount in zip(SPEND_FIELDS, amounts, strict=True) if amount is not None}
+    return Spend.model_validate(known)
 
 
 def already(directory: Path) -> str:
