@@ -119,7 +119,7 @@ class ThreeRounds(BestOfN):
         self._tasks, self._samples = tuple(tasks), samples
 
     def plan(self, index):
-        return RoundPlan(index, self._tasks, self._samples) if index < 3 else None
+        return RoundPlan.even(index, self._tasks, self._samples) if index < 3 else None
 
     async def learn(self, plan, attempts, directory):
         return Lesson(Spend(updates=1, teacher_tokens=10))

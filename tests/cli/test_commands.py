@@ -17,7 +17,7 @@ def test_a_run_ends_with_its_tables_in_plain_text_when_piped(cli, fakes, tmp_pat
     assert "Of 2 identical copies of the references, 0 were called faster" in out
     assert str(tmp_path / "run") in out
     assert "\x1b" not in out + err
-    assert "round 0: 2 tasks x 6 samples" in err
+    assert "round 0: 2 tasks, 12 samples" in err
 
 
 def test_json_puts_exactly_one_document_on_stdout(cli, fakes, tmp_path):

@@ -28,7 +28,7 @@ RUN = ["run", "best-of-n", "--tasks", "plain_gelu", "cumsum_loop", "-k", "20", "
         (["run", "best-of-n", "--tasks", "plain_gelo", "--device", "cpu"], "Did you mean plain_gelu"),
         (["run", "best-of-n", "--suite", "startr", "--device", "cpu"], "Did you mean starter"),
         (["run", "best-of-n", "--model", "qwen2.5-coder-0.5", "--device", "cpu"], "Did you mean qwen2.5-coder-0.5b"),
-        (["run", "best-of-n", "--model", "openai:x@http://y"], "not available in this version"),
+        (["run", "best-of-n", "--model", "openai:x@http://127.0.0.1:9", "--device", "cpu"], "no server answers there"),
         (["run", "best-of-n", "--device", "tpu"], "write cpu, cuda, cuda:N or auto"),
         (["run", "best-of-n", "--split", "seed:x", "--device", "cpu"], "seed:N"),
         (["run", "best-of-n", "--split", "nowhere.json", "--device", "cpu"], "nowhere.json"),

@@ -1,37 +1,12 @@
 """`assay run ttt`: the options, the plan, and a run of a tiny random model with a fake judge."""
 
-import importlib
 import json
 from pathlib import Path
 
 import pytest
 
-from assay.core.records import Candidate
-from assay.runs import build
-
 ROOT = Path(__file__).parents[2]
 RUN = ("run", "ttt", "--tasks", "plain_gelu,cumsum_loop", "--device", "cpu")
-
-
-@pytest.fixture
-def tiny(monkeypatch, tmp_path_factory):
-    """A tiny model with random weights; a fake judge for programs that are made from its texts."""
-    import fakes
-
-    from assay.runs import lifecycle
-
-    monkeypatch.syspath_prepend(str(ROOT / "tests" / "conformance"))
-    tiny_models = importlib.import_module("tiny_models")
-
-    monkeypatch.setattr(tiny_models, "CONTEXT", 2048)  # real prompts are longer than those of the other tests
-    folder = tiny_models.save_tiny(tmp_path_factory.mktemp("tiny") / "llama", "llama")
-    programs = fakes.BODIES[1:]
-    monkeypatch.setattr(
-        build, "extract", lambda text, task, prompt: Candidate(source=programs[sum(text.encode()) % len(programs)])
-    )
-    monkeypatch.setattr(build, "reference_copy", fakes.control)
-    monkeypatch.setattr(lifecycle, "load_evaluator", lambda config: fakes.FakeEvaluator())
-    return f"local:{folder}"
 
 
 def options(model: str) -> tuple[str, ...]:

@@ -29,9 +29,11 @@ def analyze_command(
 
     from assay.cli.analysis_page import show_analysis
     from assay.cli.console import print_json
+    from assay.cli.probe_page import show_probe
     from assay.core.errors import UsageError
     from assay.report.analysis import analyse
     from assay.report.analysis_runs import read_run
+    from assay.report.probe import probe_tables
     from assay.runs.store import RunStore
 
     if len({run.resolve() for run in runs}) < len(runs):
@@ -39,7 +41,10 @@ def analyze_command(
     with ExitStack() as stack:
         views = [read_run(stack.enter_context(RunStore.open(run))) for run in runs]
     found = analyse(views, null=null, published=against == "published")
+    probes = [table for run in runs for table in probe_tables(run)]
     if json:
-        print_json(found)
-    else:
-        show_analysis(found)
+        print_json({**found.model_dump(mode="json"), "probes": [table.model_dump(mode="json") for table in probes]})
+        return
+    show_analysis(found)
+    for table in probes:
+        show_probe(table)

@@ -56,6 +56,7 @@ def audit_command(
     from assay.evaluator.audit import audit
     from assay.evaluator.config import EvaluatorConfig
     from assay.evaluator.judge import Judge
+    from assay.runs.devices import one_device
     from assay.tasks.suites import load_suite, select_tasks
 
     left_out = {name for text in skip for name in text.split(",") if name}
@@ -67,7 +68,7 @@ def audit_command(
         raise UsageError("--trials, --power-trials and --power-tasks are at least 1; leave a part out with --skip")
     ids = [name for text in tasks for name in text.split(",") if name] or None
     chosen = select_tasks(load_suite(suite, scale), ids, None).tasks
-    judge = Judge(device, EvaluatorConfig(settle_slower=True))
+    judge = Judge(one_device(device, "assay audit"), EvaluatorConfig(settle_slower=True))
     try:
         report = audit(
             judge,

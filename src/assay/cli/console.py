@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from assay.core.environment import redacted
+
 
 def results() -> Console:
     """The console for results."""
@@ -31,7 +33,7 @@ def say(text: str) -> None:
 def say_error(text: str) -> None:
     """What went wrong, in red."""
     console = notes()
-    console.print(Text.assemble(("error: ", "bold red"), (text, "red")), soft_wrap=not console.is_terminal)
+    console.print(Text.assemble(("error: ", "bold red"), (redacted(text), "red")), soft_wrap=not console.is_terminal)
 
 
 def print_text(text: str) -> None:

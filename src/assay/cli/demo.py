@@ -47,6 +47,7 @@ def demo_command(
     from assay.cli.launch import launch
     from assay.cli.options import new_directory
     from assay.cli.progress import Narrator
+    from assay.cli.report import HINT, write_run_page
     from assay.cli.session import terminable
     from assay.runs.build import first_available
     from assay.runs.config import load_config
@@ -61,5 +62,8 @@ def demo_command(
         with Narrator() as narrator, terminable():
             model = first_available(MODELS, narrator.loading, say)
     options = {"model": model or MODELS[0], "device": device, "seed": seed, "strategy.k": k, "tasks.ids": TASKS}
-    config = load_config(None, options | SAMPLING)
-    launch(config, new_directory(out, "demo"), sys.argv, dry_run=dry_run, as_json=json)
+    config, directory = load_config(None, options | SAMPLING), new_directory(out, "demo")
+    launch(config, directory, sys.argv, dry_run=dry_run, as_json=json)
+    if not dry_run:
+        page = write_run_page(directory)
+        say(f"A page with charts, code and timings: {page}" if page else f"For a page with charts and code: {HINT}")

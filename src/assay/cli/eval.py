@@ -56,7 +56,9 @@ def eval_command(
     """
     from assay.cli.options import rule_named
     from assay.evaluator.config import EvaluatorConfig
+    from assay.runs.devices import one_device
 
+    device = one_device(device, "assay eval")
     if fail_under is not None and not math.isfinite(fail_under):
         raise UsageError(f"--fail-under {fail_under}: give a finite ratio, such as 1.0")
     if minimal_effect is not None and not 0 <= minimal_effect < 1:

@@ -1,31 +1,84 @@
 """What `run` and `demo` share: resolve, show the plan, run, show the tables."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from assay.cli.console import print_json, print_text, say
-from assay.cli.page import show_run
+from assay.cli.page import run_document, show_run
 from assay.cli.progress import Narrator
 from assay.cli.session import drive, terminable
+from assay.core.errors import UsageError
+from assay.core.records import Task
+from assay.runs.budget import budget_words
 from assay.runs.build import chosen_tasks, resolve
 from assay.runs.config import RunConfig
-from assay.runs.lifecycle import begin, check_new, load_tools
+from assay.runs.database import holds_run
+from assay.runs.lifecycle import begin, check_new, load_tools, unfinished
 from assay.runs.plan import RunPlan, plan_run
 
 
 def launch(config: RunConfig, directory: Path, argv: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
     """Runs `config` in `directory` and shows its tables; with `dry_run`, only says what would be done."""
     check_new(directory)
+    resolved = _resolved(config)
+    if not dry_run:
+        _perform(resolved, directory, argv)
+        show_run(directory, as_json)
+    elif as_json:
+        print_json(resolved.document())
+    else:
+        print_text(plan_words(resolved.plan))
+
+
+def launch_seeds(
+    config: RunConfig, seeds: Sequence[int], directory: Path, argv: Sequence[str], *, dry_run: bool, as_json: bool
+) -> None:
+    """A run for each seed, in `directory/seed-N`; those that are complete already are only shown.
+
+    UsageError for one that was begun and is not complete, which `assay resume` goes on with.
+    """
+    documents = []
+    for seed in seeds:
+        run = directory / f"seed-{seed}"
+        resolved = _resolved(config.model_copy(update={"seed": seed}))
+        say(f"seed {seed}: {run}")
+        if dry_run:
+            documents.append(resolved.document())
+        else:
+            if not holds_run(run):
+                _perform(resolved, run, argv)
+            elif unfinished(run) is not None:
+                raise UsageError(f"{run} is not complete: assay resume {run}, and then the same command goes on")
+            documents.append(run_document(run) if as_json else {})
+        if not as_json and dry_run:
+            print_text(plan_words(resolved.plan))
+        elif not as_json:
+            show_run(run, as_json)
+    if as_json:
+        print_json({"runs": documents})
+
+
+@dataclass(frozen=True)
+class _Resolved:
+    config: RunConfig
+    tasks: tuple[Task, ...]
+    plan: RunPlan
+
+    def document(self) -> dict[str, Any]:
+        return {**self.plan.model_dump(mode="json"), "config": self.config.model_dump(mode="json")}
+
+
+def _resolved(config: RunConfig) -> _Resolved:
     config = resolve(config)
     tasks = chosen_tasks(config)
-    plan = plan_run(config, tasks)
-    if dry_run:
-        if as_json:
-            print_json({**plan.model_dump(mode="json"), "config": config.model_dump(mode="json")})
-        else:
-            print_text(plan_words(plan))
-        return
-    say(plan_words(plan))
+    return _Resolved(config, tasks, plan_run(config, tasks))
+
+
+def _perform(resolved: _Resolved, directory: Path, argv: Sequence[str]) -> None:
+    config, tasks = resolved.config, resolved.tasks
+    say(plan_words(resolved.plan))
     for task in tasks:
         for warning in task.warnings:
             say(f"warning: {task.key}: {warning}")
@@ -33,18 +86,20 @@ def launch(config: RunConfig, directory: Path, argv: Sequence[str], *, dry_run: 
         with terminable():
             tools = load_tools(config, narrator.loading)
         drive(begin(config, tasks, directory, tools, argv, narrator.observe), directory)
-    show_run(directory, as_json)
 
 
 def plan_words(plan: RunPlan) -> str:
     """The plan in a few lines."""
     shown = ", ".join(plan.tasks[:8]) + (f" and {len(plan.tasks) - 8} more" if len(plan.tasks) > 8 else "")
     place = plan.device if plan.model_device == plan.device else f"{plan.device}, the model on {plan.model_device}"
-    rounds = f" in {plan.rounds} rounds, with at most {plan.updates} updates between them" if plan.updates else ""
+    rounds = f" in {plan.rounds} rounds" if plan.rounds > 1 else ""
+    rounds += f", with at most {plan.updates} updates between them" if plan.updates else ""
     return (
         f"{plan.strategy} with {plan.model} on {place}: {len(plan.tasks)} tasks ({shown})\n"
         f"  {plan.samples} samples{rounds}: about {plan.prompt_tokens:,} prompt tokens, at most"
         f" {plan.completion_tokens:,} completion tokens\n"
         f"  at most {plan.evaluations} evaluations (one for each distinct program), {plan.controls} of identical"
         f" copies, at most {plan.remeasurements} of winners again"
+        + (f"\n  budget: {budget_words(plan.budget)}" if plan.budget else "")
+        + (f"\n  begins with the weights of {plan.start}" if plan.start else "")
     )

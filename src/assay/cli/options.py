@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from assay.core.errors import UsageError
-from assay.runs.config import RunConfig, load_config
+from assay.runs.budget import parse_budget
+from assay.runs.config import RunConfig, load_config, recipe_seeds
 
 
 @Parameter(name="*")
@@ -17,7 +18,8 @@ class RunOptions:
     """What a run works on. An option that is not given leaves the recipe's value, or the default."""
 
     model: str | None = None
-    """A name (see `assay models`; default qwen2.5-coder-0.5b), local:PATH-or-hub-id, scripted:FILE or replay:RUN."""
+    """A name (see `assay models`; default qwen2.5-coder-0.5b), local:PATH-or-hub-id, openai:NAME@URL,
+    scripted:FILE or replay:RUN."""
     suite: str | None = None
     """starter (default), kernelbench/1 .. /4, a folder of task files, one file, or FILE.py:Class."""
     input_shapes: str | None = None
@@ -43,11 +45,18 @@ class RunOptions:
     max_tokens: int | None = None
     """At most so many tokens a completion (default 256)."""
     device: str | None = None
-    """cpu, cuda:N, or auto (default): what programs are timed on, and what the model runs on."""
+    """cpu, cuda:N, several (cuda:0,cuda:1 or cuda:all) or auto (default): programs are timed on them, and the model
+    runs on the first."""
     evaluator: Literal["assay", "kernelbench", "kernelbench-fast", "kernelbench-full"] | None = None
     """Whose rule decides: assay (default), or KernelBench's published one, fast (1 + 5 trials) or full (5 + 50)."""
+    budget: str | None = None
+    """What the search may spend, as rollouts=320,tokens=2e6: of rollouts, tokens, evaluations and seconds; ends it."""
+    start: str | None = None
+    """RUN or RUN:STEP: begin from the adapter of another run, its last one or that of a round, not from the model."""
     seed: int | None = None
     """Seed of the sampling (default 0)."""
+    seeds: str | None = None
+    """Several seeds, as 42,43,44: a run for each, in a folder of its own."""
     recipe: Path | None = None
     """A TOML file with the run's settings."""
     set: Annotated[tuple[str, ...], Parameter(show_default=False)] = ()
@@ -64,8 +73,21 @@ class RunOptions:
             given |= {"tasks.part": self.subset, "tasks.subset": None}
         if self.evaluator is not None:
             given["evaluator.rule"] = rule_named(self.evaluator)
+        if self.budget is not None:
+            given["budget"] = parse_budget(self.budget)
         extra = {key.replace("__", "."): value for key, value in more.items()}
         return load_config(self.recipe, given | extra, self.set)
+
+    def several_seeds(self) -> tuple[int, ...]:
+        """Of --seeds, or else of the recipe unless one seed is given; none where the run is a single one."""
+        if self.seeds is None:
+            return recipe_seeds(self.recipe) if self.recipe and self.seed is None else ()
+        if self.seed is not None:
+            raise UsageError("--seed and --seeds: give one of them")
+        parts = [part.strip() for part in self.seeds.split(",")]
+        if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+            raise UsageError(f"--seeds {self.seeds}: write different whole numbers with commas between, as 42,43,44")
+        return tuple(int(part) for part in parts)
 
 
 def rule_named(name: str) -> str:
@@ -74,7 +96,7 @@ def rule_named(name: str) -> str:
 
 
 KEYS = {
-    **{name: name for name in ("model", "suite", "input_shapes", "scale", "device", "seed")},
+    **{name: name for name in ("model", "suite", "input_shapes", "scale", "device", "seed", "start")},
     "tasks": "tasks.ids",
     **{name: f"tasks.{name}" for name in ("limit", "offset", "split", "part", "subset")},
     "format": "prompt.format",

@@ -58,7 +58,7 @@ class Narrator:
         match event:
             case RoundStarted():
                 there = f", {event.stored} of them are there already" if event.stored else ""
-                self._line(f"round {event.round}: {event.tasks} tasks x {event.samples} samples{there}")
+                self._line(f"round {event.round}: {event.tasks} tasks, {event.samples} samples{there}")
             case SamplesDrawn():
                 self._sampled(event)
             case EvaluationStarted():

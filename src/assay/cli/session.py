@@ -27,8 +27,8 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def drive(work: Coroutine[Any, Any, None], directory: Path) -> None:
-    """Runs `work`, which stores what it does in `directory`.
+def drive(work: Coroutine[Any, Any, None], directory: Path, again: str | None = None) -> None:
+    """Runs `work`, which stores what it does in `directory`. again: how to go on, if not with `assay resume`.
 
     Ctrl-C raises KeyboardInterrupt (exit 130) and SIGTERM raises Interrupted (exit 3), both after everything that was
     begun has been closed. A second signal does not wait for that.
@@ -56,13 +56,15 @@ def drive(work: Coroutine[Any, Any, None], directory: Path) -> None:
     except asyncio.CancelledError:
         if not stopped_by:
             raise
-        message = _message(directory)
+        message = _message(directory, again)
         if stopped_by[0] is signal.SIGINT:
             raise KeyboardInterrupt(message) from None
         raise Interrupted(message) from None
 
 
-def _message(directory: Path) -> str:
+def _message(directory: Path, again: str | None) -> str:
+    if again is not None:
+        return f"stopped; nothing that was shown as done is lost. {again}"
     if (directory / "run.sqlite").exists():
         return f"stopped; nothing that was shown as done is lost. Go on with: assay resume {directory}"
     return "stopped before anything was begun"

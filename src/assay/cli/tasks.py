@@ -51,9 +51,9 @@ def tasks_command(
     if audit:
         from assay.cli.console import say
         from assay.evaluator.task_audit import audit_task
-        from assay.runs.build import device_named
+        from assay.runs.devices import device_named, one_device
 
-        place, audits = device_named(device), []
+        place, audits = device_named(one_device(device, "assay tasks --audit")), []
         for task in chosen:
             audits.append(audit_task(task, place))
             say(f"  {task.key}: {'; '.join(audits[-1].warnings) or 'fit'}")

@@ -12,7 +12,7 @@ from assay.selection.adaptation import StepChoice, trajectory
 from assay.selection.pool import Pool
 from assay.stats.paired import sign_test
 from assay.stats.power import sign_test_in_words
-from assay.strategies.test_time_training import StepNote, read_note
+from assay.strategies.notes import StepNote, read_notes
 
 
 class Adaptation(Record):
@@ -26,10 +26,10 @@ class Adaptation(Record):
 def adaptation(store: RunStore) -> Adaptation | None:
     """The adaptation of a run, finished or not; None for a run that learned nothing by test-time training."""
     directories = [learned_directory(store.directory, index) for index in range(store.finished_rounds())]
-    notes = tuple(note for note in map(read_note, directories) if note is not None)
+    notes = tuple(note for directory in directories for note in read_notes(directory))
     if not notes:
         return None
-    pool = run_pool(store).pool.of_rounds([note.round for note in notes])
+    pool = _pool(store, notes)
     rounds = rounds_table(store.directory.name, pool, np.random.default_rng(BOOTSTRAP_SEED))
     said = [_updates(notes)]
     if rounds is not None:
@@ -37,12 +37,27 @@ def adaptation(store: RunStore) -> Adaptation | None:
     return Adaptation(steps=notes, rounds=rounds, in_words=" ".join(said))
 
 
+def _pool(store: RunStore, notes: tuple[StepNote, ...]) -> Pool:
+    """The samples that tell rounds apart: of all rounds, or, in a run that has them, of the evaluations alone, since
+    its other rounds have other tasks each.
+    """
+    pool = run_pool(store).pool
+    measured = {note.round for note in notes if note.role == "evaluation"}
+    if not measured:
+        return pool.of_rounds({note.round for note in notes})
+    pool = pool.of_rounds(measured)
+    return pool.of_tasks([key for key, samples in pool.by_task() if len(samples)])
+
+
 def _updates(notes: tuple[StepNote, ...]) -> str:
     made = sum(note.is_updated for note in notes)
-    text = f"{count(made, 'update')} over {count(len(notes), 'round')}."
-    stopped = next((note for note in notes if note.is_stopped), None)
-    if stopped is not None:
-        text += f" Training was ended after round {stopped.round}: {stopped.why_not}."
+    evaluations = len({note.round for note in notes if note.role == "evaluation"})
+    text = f"{count(made, 'update')} over {count(len({note.round for note in notes}), 'round')}"
+    text += f", {evaluations} of them evaluations that nothing is learned from." if evaluations else "."
+    for note in notes:
+        if note.is_stopped:
+            whose = "Training" if note.task_key is None else f"Training on {note.task_key}"
+            text += f" {whose} was ended after round {note.round}: {note.why_not}."
     if not made:
         text += " The weights never changed, so rounds differ by luck alone."
     return text

@@ -4,7 +4,7 @@ from typing import Any
 
 from assay.core.records import Evaluation
 
-SPEEDUP_KEYS = ("ratio", "low", "high", "margin", "pairs", "replicates", "raw", "minimal_effect")
+SPEEDUP_KEYS = ("ratio", "low", "high", "margin", "pairs", "replicates", "raw", "minimal_effect", "level")
 
 
 def evaluation_document(found: Evaluation) -> dict[str, Any]:

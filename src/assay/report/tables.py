@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from assay.core.ledger import Spend
 from assay.core.records import Evaluation, Record, Status, Verdict
 from assay.report.adaptation import Adaptation, adaptation
+from assay.report.devices import DeviceUse, device_use
+from assay.report.refinement import Refined, refined
+from assay.runs.budget import Budget
 from assay.runs.pools import select
 from assay.runs.schema import Purpose
 from assay.runs.store import PoolColumns, RunStore
@@ -72,7 +75,10 @@ class SelectorLine(Record):
 
 
 class RunTables(Record):
-    """Everything that the page of a run shows. adaptation: of a run of several rounds that learned."""
+    """Everything that the page of a run shows. adaptation: of a run of several rounds that learned.
+
+    budget: what the search could spend, None without a limit; ended_by: the limit that ended it, None where none did.
+    """
 
     directory: str
     model: str
@@ -83,6 +89,11 @@ class RunTables(Record):
     warnings: tuple[str, ...]
     spent: Spend
     adaptation: Adaptation | None = None
+    budget: Budget | None = None
+    ended_by: str | None = None
+    start: str | None = None
+    devices: DeviceUse | None = None
+    refinement: Refined | None = None
 
 
 def run_tables(store: RunStore, selectors: tuple[Selector, ...] | None = None) -> RunTables:
@@ -103,6 +114,11 @@ def run_tables(store: RunStore, selectors: tuple[Selector, ...] | None = None) -
         warnings=selection.warnings if selection else ("Nothing is evaluated yet.",),
         spent=store.ledger.total,
         adaptation=adaptation(store),
+        refinement=refined(store),
+        budget=None if config.get("budget") is None else Budget.model_validate(config["budget"]),
+        ended_by=store.ended_by(),
+        start=None if config.get("start") is None else str(config["start"]),
+        devices=device_use(store),
     )
 
 
