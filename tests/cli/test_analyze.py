@@ -15,7 +15,7 @@ from assay.strategies.protocol import Lesson, RoundPlan
 RUN = ("run", "best-of-n", "--tasks", "plain_gelu,cumsum_loop", "-k", "8", "--device", "cpu")
 SECTIONS = {
     *("runs", "is_null", "noise", "scaling", "evaluated_first", "others", "selectors", "length", "quartiles"),
-    *("spread", "rounds", "regime", "compute", "published", "warnings"),
+    *("spread", "rounds", "regime", "compute", "published", "warnings", "probes"),
 }
 
 

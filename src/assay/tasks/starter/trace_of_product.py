@@ -12,7 +12,7 @@ class Model(nn.Module):
 
 
 def get_inputs():
-    return [torch.rand(N, N), torch.rand(N, N)]
+    return [0.1 + torch.randn(N, N), 0.1 + torch.randn(N, N)]
 
 
 def get_init_inputs():
