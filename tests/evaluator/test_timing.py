@@ -41,37 +41,57 @@ def test_slowed_times_add_to_the_candidate_only():
     assert slowed.log_ratios() == pytest.approx([0.0] * 10)
 
 
-def witness(saving_us: float, noise_us: float = 1.0, pairs: int = 40) -> Witness:
-    """Savings evenly around `saving_us`, within `noise_us`."""
+def witness(saving_us: float, noise_us: float = 1.0, pairs: int = 40, told_us: float | None = None) -> Witness:
+    """A reference of 2 ms, and savings evenly around `saving_us`, within `noise_us`; the runner tells of `told_us`."""
     steps = [2 * i / (pairs - 1) - 1 for i in range(pairs)]
-    return Witness([round((saving_us + noise_us * step) * 1000) for step in steps])
+    told = saving_us if told_us is None else told_us
+    return Witness(
+        Times(
+            reference_ns=[2 * MS] * pairs,
+            candidate_ns=[round(2 * MS - told * 1000)] * pairs,
+            reference_seen_ns=[2 * MS + 60_000] * pairs,
+            candidate_seen_ns=[round(2 * MS + 60_000 - (saving_us + noise_us * step) * 1000) for step in steps],
+        )
+    )
 
 
 def test_a_witness_confirms_what_it_saw():
-    assert witness(500).confirms(500_000)
-    assert witness(500).unseen_ns(500_000) == 0
+    assert witness(500).confirms(0.25)
+    assert witness(500).unseen_share(0.25) == pytest.approx(0, abs=1e-3)
+    assert not witness(500).refutes()
 
 
-def test_a_witness_who_saw_nothing_confirms_nothing_and_refutes_a_large_claim():
-    assert not witness(0).confirms(50_000)
-    assert witness(0).refutes(150_000, reference_ns=2 * MS)
+def test_a_witness_who_saw_nothing_confirms_nothing():
+    assert not witness(0).confirms(0.02)
+    assert witness(0).unseen_share(0.3) == pytest.approx(0.3, abs=2e-3)
+
+
+def test_a_lie_about_the_witnessed_calls_is_refuted():
+    assert witness(0, told_us=150).refutes()
+
+
+def test_a_machine_that_has_become_faster_makes_no_liar_of_a_program():
+    """The claim came from calls of 3 ms; the reference takes 2 ms now, and a third is saved as before."""
+    assert witness(2000 / 3).confirms(1 / 3)
+    assert not witness(2000 / 3).refutes()
+    assert witness(2000 / 3).unseen_share(1 / 3) == pytest.approx(0, abs=1e-3)
 
 
 def test_a_claim_within_the_witness_noise_is_neither_confirmed_nor_refuted():
     wild = witness(0, noise_us=400)
-    assert not wild.confirms(50_000)
-    assert not wild.refutes(50_000, reference_ns=0.1 * MS)
+    assert not wild.confirms(0.02)
+    assert not wild.refutes()
 
 
 def test_too_few_pairs_are_no_witness():
-    few = witness(500, pairs=10)
-    assert not few.confirms(500_000)
-    assert not few.refutes(5 * MS, reference_ns=2 * MS)
-    assert Witness().unseen_ns(1e6) == 0
+    few = witness(500, pairs=10, told_us=1900)
+    assert not few.confirms(0.25)
+    assert not few.refutes()
+    assert Witness().unseen_share(1.0) == 0
 
 
-@given(seen_us=st.floats(-500, 500), noise_us=st.floats(0, 300), claimed_us=st.floats(0, 1000))
-def test_what_is_left_of_a_claim_was_seen_within_three_errors(seen_us: float, noise_us: float, claimed_us: float):
+@given(seen_us=st.floats(-500, 500), noise_us=st.floats(0, 300), claimed=st.floats(0, 0.99))
+def test_what_is_left_of_a_claim_was_seen_within_three_errors(seen_us: float, noise_us: float, claimed: float):
     found = witness(seen_us, noise_us)
-    left = claimed_us * 1000 - found.unseen_ns(claimed_us * 1000)
-    assert left <= max(claimed_us * 1000 if claimed_us <= seen_us else 0, found.seen_ns + 3 * found.error_ns) + 1
+    seen, error = found.seen_share
+    assert claimed - found.unseen_share(claimed) <= max(claimed if claimed <= seen else 0.0, seen + 3 * error) + 1e-9

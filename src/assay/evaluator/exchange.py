@@ -115,8 +115,8 @@ class Exchange:
                 raise ReferenceFailure(f"the reference failed while it was timed: {error}") from error
             raise
 
-    def call_bare(self, inputs: Sequence[torch.Tensor]) -> int:
-        """One call as a user makes it, without a spin; nanoseconds by the judge's clock until it has the output.
+    def call_bare(self, inputs: Sequence[torch.Tensor]) -> Call:
+        """One call as a user makes it, without a spin, in one request.
 
         Raises as `call` does.
         """
@@ -132,7 +132,7 @@ class Exchange:
             if self.is_reference:
                 raise ReferenceFailure(f"the reference failed while it was timed: {error}") from error
             raise
-        return wall_ns
+        return Call(reply.content, wall_ns)
 
     def _call(self, inputs: Sequence[torch.Tensor]) -> Call:
         self._hand_over(inputs)

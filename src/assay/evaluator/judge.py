@@ -189,19 +189,19 @@ class Judge:
     def _is_witnessed(self, session: Session, exchange: Exchange, progress: Progress) -> bool:
         """Whether the judge's own clock sees the saving that a program is about to be called faster for."""
         clocks = compare_clocks(progress.replicates)
-        claimed_ns, reference_ns = clocks.claimed_ns, clocks.reference_ns
-        before = progress.witness.savings_ns
+        share, before = clocks.claimed_share, progress.witness.times
 
-        def is_enough(savings_ns: list[int]) -> bool:
-            seen = Witness([*before, *savings_ns])
-            return seen.confirms(claimed_ns) or seen.refutes(claimed_ns, reference_ns)
+        def is_enough(times: Times) -> bool:
+            seen = Witness(before + times)
+            return seen.confirms(share) or seen.refutes()
 
-        savings_ns = guarded(lambda: session.witness(exchange, timed_check(session), is_enough))
-        witness = progress.witness = Witness([*before, *savings_ns])
-        if witness.refutes(claimed_ns, reference_ns):
-            raise Ended(Status.REJECTED, lie(claimed_ns, witness.seen_ns), ("clock_mismatch",))
-        progress.unseen_ns = witness.unseen_ns(claimed_ns)
-        return witness.confirms(claimed_ns)
+        times = guarded(lambda: session.witness(exchange, timed_check(session), is_enough))
+        witness = progress.witness = Witness(before + times)
+        if witness.refutes():
+            told = compare_clocks([witness.times])
+            raise Ended(Status.REJECTED, lie(told.claimed_ns, told.seen_ns), ("clock_mismatch",))
+        progress.unseen_ns = witness.unseen_share(share) * clocks.reference_ns
+        return witness.confirms(share)
 
     def _look(self, progress: Progress, session: Session) -> Decision:
         clocks = compare_clocks(progress.replicates)

@@ -51,12 +51,9 @@ class Progress:
             for t in self.replicates
         ]
         facts: dict[str, Any] = {"stage_s": self.stages, "pairs_us": pairs_us}
-        if self.witness.savings_ns:
-            facts["witness"] = {
-                "pairs": len(self.witness.savings_ns),
-                "seen_us": self.witness.seen_ns / 1e3,
-                "error_us": self.witness.error_ns / 1e3,
-            }
+        if self.witness.pairs:
+            seen, error = self.witness.seen_share
+            facts["witness"] = {"pairs": self.witness.pairs, "seen_share": seen, "error": error}
         return facts
 
     @contextlib.contextmanager

@@ -157,22 +157,22 @@ class Session:
         self.open_ahead()
         return times
 
-    def witness(self, candidate: Exchange, check: Check, is_enough: Callable[[list[int]], bool]) -> list[int]:
-        """Nanoseconds that `candidate` saves by the judge's clock, in bare calls beside a fresh reference process.
+    def witness(self, candidate: Exchange, check: Check, is_enough: Callable[[Times], bool]) -> Times:
+        """Bare calls of `candidate` beside a fresh reference process, for the judge's clock.
 
         More pairs are made until `is_enough` says so, for `_WITNESS_BUDGET_S` at most.
         """
         opponent = self._next_opponent()
-        savings: list[int] = []
+        times = Times()
         started = time.monotonic()
         try:
             with self._spares.quiet():
-                while not is_enough(savings) and time.monotonic() - started < _WITNESS_BUDGET_S:
-                    savings += witness_pairs(opponent, candidate, self.make_inputs, check, self._rng)
+                while not is_enough(times) and time.monotonic() - started < _WITNESS_BUDGET_S:
+                    times += witness_pairs(opponent, candidate, self.make_inputs, check, self._rng)
         finally:
             opponent.close()
         self.open_ahead()
-        return savings
+        return times
 
     def ensure_calibrated(self) -> None:
         """Measures the A/A noise if it is not known, or once again if what is known comes from a noisy moment."""

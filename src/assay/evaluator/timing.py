@@ -9,7 +9,7 @@ spin, made when a program is about to be called faster; nothing in them is the r
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
@@ -45,6 +45,10 @@ class Times:
         """The same with every call of the candidate taking `correction_ns` longer."""
         return replace(self, candidate_ns=[round(ns + correction_ns) for ns in self.candidate_ns])
 
+    def __add__(self, other: "Times") -> "Times":
+        """The pairs of both."""
+        return Times(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Times)))
+
     def plain_ratio(self, calls: int = 5) -> float:
         """Mean reference time over mean candidate time of the first `calls`: what the published rule looks at."""
         return float(np.mean(self.reference_plain_ns[:calls]) / np.mean(self.candidate_plain_ns[:calls]))
@@ -75,40 +79,52 @@ class Clocks:
         allowed_ns = max(5 * self.error_ns, 0.05 * self.reference_ns, _SMALLEST_LIE_NS)
         return self.claimed_ns > 0 and self.claimed_ns - self.seen_ns > allowed_ns
 
+    @property
+    def claimed_share(self) -> float:
+        """The claimed saving as a share of the reference's time: what stays when the machine becomes slower."""
+        return self.claimed_ns / self.reference_ns
+
 
 @dataclass
 class Witness:
-    """What the judge's clock says of a candidate in bare calls: nanoseconds saved, one entry a pair."""
+    """Bare calls, for what the judge's clock says of them; the reference's own times are the scale.
 
-    savings_ns: list[int] = field(default_factory=list)
+    Claims are compared as shares of the reference's time, for a machine need not be as fast now as it was when the
+    claim was made; only a claim about these very calls can be a lie.
+    """
+
+    times: Times = field(default_factory=Times)
 
     @property
-    def seen_ns(self) -> float:
-        """Median saving a call."""
-        return median_and_error(np.array(self.savings_ns, dtype=np.float64))[0]
+    def pairs(self) -> int:
+        """How many pairs of bare calls there are."""
+        return len(self.times.candidate_seen_ns)
 
     @property
-    def error_ns(self) -> float:
-        """Its standard error."""
-        return median_and_error(np.array(self.savings_ns, dtype=np.float64))[1]
+    def seen_share(self) -> tuple[float, float]:
+        """Median saving by the judge's clock as a share of the reference's median time, and its standard error."""
+        savings = np.subtract(self.times.reference_seen_ns, self.times.candidate_seen_ns).astype(np.float64)
+        center, error = median_and_error(savings)
+        reference = float(np.median(self.times.reference_ns))
+        return center / reference, error / reference
 
-    def confirms(self, claimed_ns: float) -> bool:
+    def confirms(self, claimed_share: float) -> bool:
         """At least half of the claimed saving was seen, beyond doubt: where noise hides it, it is not confirmed."""
-        if len(self.savings_ns) < _FEWEST_WITNESSED:
+        if self.pairs < _FEWEST_WITNESSED:
             return False
-        return self.seen_ns - 2.5 * self.error_ns >= 0.5 * claimed_ns
+        seen, error = self.seen_share
+        return seen - 2.5 * error >= 0.5 * claimed_share
 
-    def refutes(self, claimed_ns: float, reference_ns: float) -> bool:
-        """The claim is higher than what was seen, beyond noise and beyond a twentieth of the reference's time."""
-        if len(self.savings_ns) < _FEWEST_WITNESSED:
-            return False
-        return claimed_ns - self.seen_ns > max(5 * self.error_ns, 0.05 * reference_ns, _SMALLEST_LIE_NS)
+    def refutes(self) -> bool:
+        """The runner lied about these calls."""
+        return self.pairs >= _FEWEST_WITNESSED and compare_clocks([self.times]).is_mismatch
 
-    def unseen_ns(self, claimed_ns: float) -> float:
+    def unseen_share(self, claimed_share: float) -> float:
         """How much of the claim lies beyond what may have been seen (3 standard errors); 0 for a claim that fits."""
-        if len(self.savings_ns) < _FEWEST_WITNESSED:
+        if self.pairs < _FEWEST_WITNESSED:
             return 0.0
-        return max(0.0, claimed_ns - self.seen_ns - 3 * self.error_ns)
+        seen, error = self.seen_share
+        return max(0.0, claimed_share - seen - 3 * error)
 
 
 def compare_clocks(replicates: list[Times]) -> Clocks:
@@ -172,19 +188,19 @@ def witness_pairs(
     make_inputs: Callable[[], list[torch.Tensor]],
     check: Callable[[list[torch.Tensor], list[torch.Tensor]], None],
     rng: random.Random,
-) -> list[int]:
-    """Nanoseconds saved by the judge's clock in a few bare pairs; outputs are compared as in `time_pairs`."""
-    savings = []
+) -> Times:
+    """A few pairs of bare calls; outputs are compared as in `time_pairs`."""
+    times = Times()
     for _ in range(_WITNESSED_AT_ONCE):
         inputs = make_inputs()
-        wall_ns = {}
-        order = [reference, candidate]
+        order = [(reference, "reference"), (candidate, "candidate")]
         rng.shuffle(order)
-        for exchange in order:
-            wall_ns[id(exchange)] = exchange.call_bare(inputs)
+        for exchange, name in order:
+            call = exchange.call_bare(inputs)
+            getattr(times, f"{name}_ns").append(call.nanoseconds("ns"))
+            getattr(times, f"{name}_seen_ns").append(call.wall_ns)
         check(candidate.outputs, reference.outputs)
-        savings.append(wall_ns[id(reference)] - wall_ns[id(candidate)])
-    return savings
+    return times
 
 
 def _warm_up(reference: Exchange, candidate: Exchange, make_inputs: Callable[[], list[torch.Tensor]]) -> None:
