@@ -166,10 +166,13 @@ def judged(
 ) -> Evaluation:
     status = status or rng.choice((Status.CORRECT, Status.CORRECT, Status.WRONG_OUTPUT, Status.RUNTIME_ERROR))
     speed = None
+    facts: dict[str, object] = {"load_average": 1.0}
     if status is Status.CORRECT:
         ratio = rng.lognormvariate(0.0, 0.3)
         limits = {"low": ratio * 0.97, "high": ratio * 1.03, "raw": ratio * rng.lognormvariate(0.0, 0.05)}
         speed = Speedup(ratio=ratio, margin=0.02, pairs=20, replicates=2, minimal_effect=0.03, **limits)
+        facts["pairs_us"] = [[pair(ratio, rng) for _ in range(10)] for _ in range(2)]
+        facts["witness"] = {"pairs": 40, "seen_share": 1 - 1 / ratio, "error": 0.004}
         verdict = verdict or rng.choice((Verdict.FASTER, *4 * (Verdict.UNDECIDED,)))
     return Evaluation(
         task_key=task.key,
@@ -182,8 +185,13 @@ def judged(
         reference_ms=None if speed is None else speed.ratio,
         timed_calls=20 if speed else 0,
         seconds=0.5,
-        provenance=Provenance(device="cpu", sandbox=("limits", "seccomp"), facts={"load_average": 1.0}),
+        provenance=Provenance(device="cpu", sandbox=("limits", "seccomp"), facts=facts),
     )
+
+
+def pair(ratio: float, rng: random.Random) -> list[float]:
+    """Microseconds of reference and candidate."""
+    return [round(1000 * ratio * rng.lognormvariate(0.0, 0.02), 2), round(1000 * rng.lognormvariate(0.0, 0.02), 2)]
 
 
 if __name__ == "__main__":

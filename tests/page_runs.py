@@ -159,7 +159,7 @@ def _evil(task: Task, candidate: Candidate, number: int) -> Evaluation:
     where = Provenance(
         device="<u>cpu</u>",
         sandbox=("</style>",),
-        facts={"pairs_us": PAIRS_US},
+        facts={"pairs_us": PAIRS_US, "witness": {"pairs": 40, "seen_share": 0.15, "error": 0.01}},
     )
     fields = {"task_key": task.key, "candidate_hash": candidate.hash, "provenance": where}
     if number % 2:

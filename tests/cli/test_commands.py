@@ -99,13 +99,29 @@ def test_select_has_the_keys_of_the_contract(cli, fakes, tmp_path):
     assert code == 0 and "surprisal-top-3" in out
 
 
-def test_demo_takes_five_tasks_with_controls(cli, fakes, tmp_path):
-    code, out, err = cli("demo", "--model", "smollm2-135m", "-k", "2", "--out", tmp_path / "run", "--json")
+def test_demo_searches_five_tasks_with_controls_and_then_adapts_to_two(cli, tiny, tmp_path):
+    code, out, err = cli("demo", "--model", tiny, "-k", "2", "--out", tmp_path / "run", "--json")
     assert code == 0
-    assert len(json.loads(out)["tasks"]) == 5
+    document = json.loads(out)
+    assert len(document["best-of-n"]["tasks"]) == 5 and document["best-of-n"]["selectors"]
+    assert len(document["adaptation"]["tasks"]) == 2 and len(document["adaptation"]["adaptation"]["steps"]) == 2
     assert "identical copy" in err
-    with RunStore.open(tmp_path / "run") as store:
+    with RunStore.open(tmp_path / "run" / "best-of-n") as store:
         assert len(store.evaluations(Purpose.CONTROL)) == 5
+
+
+@pytest.mark.parametrize(("options", "steps"), [((), {"best-of-n", "adaptation"}), (("-k", "1"), {"best-of-n"})])
+def test_a_dry_demo_has_the_plan_of_each_of_its_runs(cli, tmp_path, options, steps):
+    code, out, _ = cli("demo", *options, "--out", tmp_path / "run", "--dry-run", "--json")
+    assert code == 0 and set(json.loads(out)) == steps
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_demo_of_a_model_that_cannot_be_trained_searches_only(cli, fakes, tmp_path):
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps({"completions": {"*": ["return x\n"]}}))
+    code, out, err = cli("demo", "--model", f"scripted:{script}", "--out", tmp_path / "run", "-k", "2", "--json")
+    assert code == 0 and "no adaptation" in err and "adaptation" not in json.loads(out)
 
 
 def test_a_recipe_is_overridden_by_options(cli, fakes, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from page_runs import adapted, best_of_n
 
 from assay.cli import report as command
-from assay.cli.report import write_run_page
+from assay.cli.report import write_runs_page
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_without_the_packages_the_message_names_them_and_the_tables_still_work(c
     code, _, err = cli("report", run, "--html", tmp_path / "report.html")
     assert code == 2 and "assay-lab[report]" in err and "altair" in err
     assert cli("report", run)[0] == 0
-    assert write_run_page(run) is None
+    assert write_runs_page([run], run / "report.html") is None
 
 
 def test_a_page_in_the_place_of_a_directory_is_refused(cli, run, tmp_path):
@@ -59,11 +59,12 @@ def test_a_place_without_a_run_is_refused(cli, tmp_path):
 
 def test_the_page_of_a_run_lies_in_its_directory(run):
     pytest.importorskip("altair")
-    assert write_run_page(run) == run / "report.html"
+    assert write_runs_page([run], run / "report.html") == run / "report.html"
 
 
-def test_the_demo_leaves_a_page_in_its_directory(cli, fakes, tmp_path):
+def test_the_demo_leaves_a_page_of_its_two_runs_compared(cli, tiny, tmp_path):
     pytest.importorskip("altair")
-    code, _, err = cli("demo", "--model", "smollm2-135m", "-k", "2", "--out", tmp_path / "run")
-    assert code == 0 and f"A page with charts, code and timings: {tmp_path / 'run' / 'report.html'}" in err
-    assert (tmp_path / "run" / "report.html").stat().st_size > 500_000
+    code, _, err = cli("demo", "--model", tiny, "-k", "2", "--out", tmp_path / "run")
+    assert code == 0 and f"A page with charts, code and timings, the two runs compared: {tmp_path / 'run' / 'report.html'}" in err
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert len(page) > 500_000 and 'id="comparison"' in page and 'id="adaptation"' in page

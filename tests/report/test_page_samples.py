@@ -1,11 +1,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from page_runs import FASTER, adapted, best_of_n, make_run
+from page_runs import FASTER, adapted, best_of_n, hostile, make_run
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from assay.report.page_samples import EVALUATION_FIELDS, sample_pages, shortened
+from assay.report.page_samples import EVALUATION_FIELDS, _witness, sample_pages, shortened
 from assay.report.page_tokens import DIGITS, find_tokenizer, packed_lengths, packed_surprisals, piece_lengths
 from assay.runs.store import RunStore
 
@@ -45,6 +45,14 @@ def test_rounds_are_in_drawn_order(tmp_path):
 def test_a_sample_that_waits_for_its_evaluation_has_no_status(tmp_path):
     (task,) = pages(make_run(tmp_path / "run", [{"a": []}], controls=0))
     assert task["samples"]["status"] == [] and task["prompt"] == ""
+
+
+def test_pairs_and_what_the_witness_saw_are_carried_and_hostile_facts_are_not(tmp_path):
+    (task,) = pages(hostile(tmp_path / "run"))
+    look = dict(zip(EVALUATION_FIELDS, task["programs"][0]["look"], strict=True))
+    assert look["witness"] == [40, 0.15, 0.01]
+    assert look["log_ratios"] == [[0.0998, 0.1989], [0.1501, 0.1196]]
+    assert _witness({"pairs": "<b>"}) == [None, None, None] and _witness("<b>") is None
 
 
 def test_a_text_that_is_cut_says_by_how_much():

@@ -8,7 +8,7 @@ from fakes import FakeEvaluator
 from assay.core.errors import PolicyError, UsageError
 from assay.policies.models import REGISTRY
 from assay.runs import lifecycle
-from assay.runs.build import chosen_tasks, first_available, prompt_of, reference_copy, resolve, strategy_of
+from assay.runs.build import chosen_tasks, default_chunk, first_available, prompt_of, reference_copy, resolve, strategy_of
 from assay.runs.config import load_config
 from assay.runs.plan import plan_run
 from assay.runs.single import reference_task
@@ -59,6 +59,26 @@ def go_on(directory):
     config = lifecycle.unfinished(directory)
     assert config is not None
     asyncio.run(lifecycle.go_on(directory, lifecycle.load_tools(config), ["test"]))
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "chunk"),
+    [
+        ("qwen2.5-coder-0.5b", "cpu", 8),
+        ("qwen2.5-coder-0.5b", "cuda:0", 64),
+        ("qwen2.5-coder-0.5b", "cuda:0+cuda:1,cuda:2+cuda:3", 64),
+        ("openai:some@http://127.0.0.1:1/v1", "cpu", 64),
+        ("tinker:some", "cpu", 64),
+        ("replay:runs/a", "cpu", 8),
+    ],
+)
+def test_the_default_chunk_follows_the_device_of_the_model(model, device, chunk):
+    assert default_chunk(model, device) == chunk
+
+
+def test_a_resolved_run_has_a_chunk_and_one_that_was_named_is_kept():
+    assert resolve(load_config(None, {"device": "cpu"})).sampling.chunk == 8
+    assert resolve(load_config(None, {"device": "cpu", "sampling.chunk": 64})).sampling.chunk == 64
 
 
 def test_a_scripted_run_stores_programs_of_every_kind(script, fake_judge, tmp_path):

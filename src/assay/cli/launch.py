@@ -22,9 +22,9 @@ from assay.runs.plan import RunPlan, plan_run
 def launch(config: RunConfig, directory: Path, argv: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
     """Runs `config` in `directory` and shows its tables; with `dry_run`, only says what would be done."""
     check_new(directory)
-    resolved = _resolved(config)
+    resolved = resolved_run(config)
     if not dry_run:
-        _perform(resolved, directory, argv)
+        perform(resolved, directory, argv)
         show_run(directory, as_json)
     elif as_json:
         print_json(resolved.document())
@@ -42,13 +42,13 @@ def launch_seeds(
     documents = []
     for seed in seeds:
         run = directory / f"seed-{seed}"
-        resolved = _resolved(config.model_copy(update={"seed": seed}))
+        resolved = resolved_run(config.model_copy(update={"seed": seed}))
         say(f"seed {seed}: {run}")
         if dry_run:
             documents.append(resolved.document())
         else:
             if not holds_run(run):
-                _perform(resolved, run, argv)
+                perform(resolved, run, argv)
             elif unfinished(run) is not None:
                 raise UsageError(f"{run} is not complete: assay resume {run}, and then the same command goes on")
             documents.append(run_document(run) if as_json else {})
@@ -61,22 +61,27 @@ def launch_seeds(
 
 
 @dataclass(frozen=True)
-class _Resolved:
+class Resolved:
+    """A configuration with its devices and paths named, its tasks, and what they will cost."""
+
     config: RunConfig
     tasks: tuple[Task, ...]
     plan: RunPlan
 
     def document(self) -> dict[str, Any]:
+        """The plan and the configuration, for a program to read."""
         return {**self.plan.model_dump(mode="json"), "config": self.config.model_dump(mode="json")}
 
 
-def _resolved(config: RunConfig) -> _Resolved:
+def resolved_run(config: RunConfig) -> Resolved:
+    """Names everything that the run depends on. UsageError for what cannot be had."""
     config = resolve(config)
     tasks = chosen_tasks(config)
-    return _Resolved(config, tasks, plan_run(config, tasks))
+    return Resolved(config, tasks, plan_run(config, tasks))
 
 
-def _perform(resolved: _Resolved, directory: Path, argv: Sequence[str]) -> None:
+def perform(resolved: Resolved, directory: Path, argv: Sequence[str]) -> None:
+    """Says the plan, and runs it in `directory`, with its progress on stderr."""
     config, tasks = resolved.config, resolved.tasks
     say(plan_words(resolved.plan))
     for task in tasks:

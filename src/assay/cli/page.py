@@ -38,10 +38,16 @@ def show_run(directory: Path, as_json: bool) -> None:
         f"\nSpent: {spent.rollouts} samples, {spent.prompt_tokens + spent.completion_tokens} tokens,"
         f" {spent.evaluations} evaluations, {spent.sampling_s:.0f} s sampling, {spent.evaluation_s:.0f} s evaluating"
         f"{f', {spent.training_s:.0f} s learning ({spent.updates} updates)' if spent.training_s else ''}"
-        f"{f', {spent.teacher_tokens} tokens of teachers and references' if spent.teacher_tokens else ''}."
+        f"{f', {spent.teacher_tokens} tokens of teachers and references' if spent.teacher_tokens else ''}"
+        f"{'' if spent.dollars is None else f', {dollars(spent.dollars)}'}."
         f"{f' {tables.devices.in_words()}' if tables.devices else ''}"
         f"\nThe run is in {directory} (programs in {directory}/candidates)."
     )
+
+
+def dollars(amount: float) -> str:
+    """An amount of money; as many digits as small ones need."""
+    return f"${amount:.2f}" if amount >= 1 or amount == 0 else f"${amount:.2g}"
 
 
 def run_document(directory: Path) -> dict[str, Any]:

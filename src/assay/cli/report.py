@@ -1,5 +1,6 @@
 """`assay report RUN...`."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -64,15 +65,14 @@ def report_command(
         print_text(f"{figures}: {len(names)} figures ({', '.join(names)}), each as PDF, SVG, PNG and CSV; captions.txt")
 
 
-def write_run_page(directory: Path) -> Path | None:
-    """Writes `report.html` into a run's directory; None where the packages for it are not installed."""
+def write_runs_page(runs: Sequence[Path], target: Path) -> Path | None:
+    """Writes the page of `runs` as `target`; None where the packages for it are not installed."""
     if not _is_installed():
         return None
     from assay.report.page import write_page
     from assay.report.page_model import read_report
 
-    target = directory / "report.html"
-    write_page(read_report([directory]), target)
+    write_page(read_report(runs), target)
     return target
 
 

@@ -2,18 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from assay.core.errors import UsageError
 from assay.core.ledger import Spend
 from assay.core.records import Evaluation, Record, Task
-from assay.report.analysis_words import count, listed
+from assay.report.analysis_words import count, listed, tasks_for_rate
+from assay.runs.database import holds_run
 from assay.runs.pools import run_pool, unjudged_in_words
 from assay.runs.schema import Purpose
 from assay.runs.store import RunStore
+from assay.runs.transfer import learned_tasks
 from assay.selection.pool import Pool
 from assay.selection.shortlist import Shortlist
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The weights that a run began with: those of `run` at `step`.
+
+    before: what that run itself began with, None for the unadapted model. learned: keys of the tasks that it learned
+    from. Both are unknown, None and `is_known` False, where that run is not there any more.
+    """
+
+    run: str
+    step: int
+    before: str | None
+    learned: frozenset[str]
+    is_known: bool
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,13 @@ class RunView:
     shortlist: Shortlist | None
     spent: Spend
     notes: tuple[str, ...]
+    start: str | None = None
+    origin: Origin | None = None
+
+    @property
+    def has_verdicts(self) -> bool:
+        """False under KernelBench's rule, which knows a point estimate alone."""
+        return self.rule == "assay"
 
     @property
     def rounds(self) -> tuple[int, ...]:
@@ -123,11 +148,24 @@ def read_run(store: RunStore) -> RunView:
         shortlist=found.shortlist,
         spent=store.ledger.total,
         notes=(*unjudged_in_words(found, store), *_uneven(found.pool)),
+        start=None if config.get("start") is None else str(config["start"]),
+        origin=None if config.get("start") is None else _origin(str(config["start"])),
     )
 
 
+def _origin(start: str) -> Origin:
+    """Of `RUN:STEP`, as a resolved configuration has it."""
+    name, _, step = start.rpartition(":")
+    run = Path(name)
+    if not holds_run(run):
+        return Origin(name, int(step), None, frozenset(), is_known=False)
+    with RunStore.open(run) as store:
+        before = store.config.get("start")
+    return Origin(name, int(step), None if before is None else str(before), learned_tasks(run), is_known=True)
+
+
 def check_comparable(views: Sequence[RunView]) -> tuple[str, ...]:
-    """Warnings about runs that were measured differently.
+    """Warnings about runs that were measured differently, or without verdicts.
 
     UsageError for runs of different suites, task scales or task sources, or without a common task: their figures are of
     different things, and no analysis makes them one.
@@ -160,6 +198,12 @@ def check_comparable(views: Sequence[RunView]) -> tuple[str, ...]:
             warnings.append(
                 f"The runs were measured with different {what} ({', '.join(sorted(values))}): compare with care."
             )
+    warnings += [
+        f"{view.name} was judged by {view.rule}, which gives no verdict: read its raw figures. Its verified ones are 0"
+        " for want of a verdict, and say nothing."
+        for view in views
+        if not view.has_verdicts
+    ]
     return tuple(warnings)
 
 
@@ -191,8 +235,16 @@ def compute_table(views: Sequence[RunView]) -> ComputeTable:
             f" {least.run} spent the fewest tokens a solved task ({least.tokens_a_solved_task:,.0f}), but which tasks"
             " are solved is subject to the uncertainty of the other tables."
         )
-    elif not known:
+    elif not known and any(view.has_verdicts for view in views):
         said += " No task has a program with the verdict `faster`, so there is no price of one."
+    elif not known:
+        said += " Without verdicts no task counts as solved, so there is no price of one."
+    if known:
+        needed = max(tasks_for_rate(run.solved / run.tasks) for run in known)
+        said += (
+            f" A price a solved task is only as well known as the share of tasks solved; about {needed} tasks would"
+            " bring that to within 10 points."
+        )
     return ComputeTable(runs=runs, in_words=said)
 
 

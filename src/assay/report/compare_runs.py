@@ -1,6 +1,7 @@
 """The runs of a comparison: what is read of each, which belong to one side, and whether they may be held together."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,6 +17,7 @@ from assay.runs.store import Entry, PoolColumns, RunStore
 
 # What the draw depends on and the method does not; nor does it depend on where the run was made.
 _SEED = "seed"
+_OWN_NAME = re.compile(r"^\w+(?::\d+)? \((.+)\)$")
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,9 @@ def _apart(what: str, arms: Sequence[Arm], values_of: Any) -> list[str]:
 
 
 def _devices(run: ComparedRun) -> tuple[str, ...]:
-    return tuple(name for name in run.machines if name != "none") or (run.view.device,)
+    """By the name that a device itself has, `H100` of `cuda:1 (H100)`: of equal ones it does not matter which."""
+    names = dict.fromkeys(_OWN_NAME.sub(r"\1", name) for name in run.machines if name != "none")
+    return tuple(names) or (run.view.device,)
 
 
 def _evaluator_settings(run: ComparedRun) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ BRIEF_ERROR = 160  # of an error whose program is left out
 SAMPLE_COLUMNS = ("round", "index", "program", "tokens", "surprisal", "reward", "status")
 EVALUATION_FIELDS = (
     *("status", "verdict", "ratio", "low", "high", "raw", "margin", "effect", "pairs", "replicates"),
-    *("candidate_ms", "reference_ms", "seconds", "load", "flags", "error", "where", "log_ratios"),
+    *("candidate_ms", "reference_ms", "seconds", "load", "flags", "error", "where", "log_ratios", "witness"),
 )
 
 
@@ -195,6 +195,7 @@ def _evaluation(one: Evaluation | None, places: dict[str, int], error_limit: int
         *map(_short, (one.candidate_ms, one.reference_ms, one.seconds, _number(facts.get("load_average")))),
         *(", ".join(one.flags), shortened(one.error, error_limit), places.setdefault(where, len(places))),
         _log_ratios(facts.get("pairs_us")),
+        _witness(facts.get("witness")),
     ]
 
 
@@ -208,9 +209,19 @@ def _log_ratios(pairs_us: object) -> list[list[float | None]] | None:
 def _log_ratio(pair: object) -> float | None:
     match pair:
         case [int() | float() as reference, int() | float() as candidate] if reference > 0 and candidate > 0:
-            return _short(log(reference / candidate))
+            return round(log(reference / candidate), 4)
         case _:
             return None
+
+
+def _witness(witness: object) -> list[float | None] | None:
+    """Pairs of bare calls, the share of the reference's time that the judge's own clock saw saved, its standard error.
+
+    None where the judge's clock was not asked: only what would be called faster is held against it.
+    """
+    if not isinstance(witness, dict):
+        return None
+    return [_short(_number(witness.get(name))) for name in ("pairs", "seen_share", "error")]
 
 
 def _number(value: object) -> float | None:

@@ -1,6 +1,7 @@
 """What adaptation on some tasks is worth on others: adapted weights beside the unadapted ones, task by task."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -67,14 +68,29 @@ class TransferTable(Record):
     in_words: str
 
 
+@dataclass(frozen=True)
+class TransferSide:
+    """One of the two runs, as far as it has come."""
+
+    name: str
+    pool: Pool
+    is_complete: bool
+    spent: Spend
+
+
 def transfer_table(run: Path, step: int, base: Path, adapted: Path, trained: Collection[str]) -> TransferTable:
     """The table of both sides, finished or not; `trained`: keys of the tasks that the weights have learned from."""
-    with RunStore.open(base) as one, RunStore.open(adapted) as other:
-        pools = run_pool(one).pool, run_pool(other).pool
-        is_complete = one.is_complete() and other.is_complete()
-        spent = {"base": one.ledger.total, "adapted": other.ledger.total}
-    by_key = [_by_task(pool) for pool in pools]
-    keys = [key for key in pools[0].task_keys if all(key in found for found in by_key)]
+    return transfer_between(str(run), step, _stored(base), _stored(adapted), trained)
+
+
+def transfer_between(
+    run: str, step: int, base: TransferSide, adapted: TransferSide, trained: Collection[str]
+) -> TransferTable:
+    """The table of two pools; see `transfer_table`."""
+    by_key = [_by_task(side.pool) for side in (base, adapted)]
+    # Tasks that one side has no judged sample of may not stand in its pool at all.
+    every = tuple(dict.fromkeys((*base.pool.task_keys, *adapted.pool.task_keys)))
+    keys = [key for key in every if all(key in found for found in by_key)]
     lines = tuple(
         TransferLine(
             task=key, is_trained_on=key in trained, base=_shares(by_key[0][key]), adapted=_shares(by_key[1][key])
@@ -84,18 +100,23 @@ def transfer_table(run: Path, step: int, base: Path, adapted: Path, trained: Col
     held_out = [line for line in lines if not line.is_trained_on] or list(lines)
     tests = _tests(held_out, by_key)
     return TransferTable(
-        run=str(run),
+        run=run,
         step=step,
-        base=str(base),
-        adapted=str(adapted),
-        is_complete=is_complete,
+        base=base.name,
+        adapted=adapted.name,
+        is_complete=base.is_complete and adapted.is_complete,
         lines=lines,
         compared=tuple(line.task for line in held_out),
-        missing=tuple(key for key in pools[0].task_keys if key not in keys),
+        missing=tuple(key for key in every if key not in keys),
         tests=tests,
-        spent=spent,
+        spent={"base": base.spent, "adapted": adapted.spent},
         in_words=_words(f"step {step} of {run}", lines, held_out, tests),
     )
+
+
+def _stored(directory: Path) -> TransferSide:
+    with RunStore.open(directory) as store:
+        return TransferSide(str(directory), run_pool(store).pool, store.is_complete(), store.ledger.total)
 
 
 def _by_task(pool: Pool) -> dict[str, Samples]:

@@ -30,6 +30,8 @@ _FIXED = ("scripted:", REPLAY)
 _UNTRAINABLE = (*_FIXED, OPENAI)
 _FILES = ("local:", *_FIXED)
 SEED_SPLIT = "seed:"
+# A step of decoding reads the weights once for all rows: a CPU is busy with few, a GPU or a server takes many.
+CPU_CHUNK, WIDE_CHUNK = 8, 64
 
 
 def chosen_tasks(config: RunConfig) -> tuple[Task, ...]:
@@ -74,7 +76,7 @@ def resolve(config: RunConfig) -> RunConfig:
         config = config.model_copy(update={"model": parse_address(config.model).spec})
     if config.model.startswith(TINKER) or config.model in HOSTED_MODELS:
         config = config.model_copy(update={"model": parse_model(config.model).spec})
-    if isinstance(config.strategy, TrainingConfig) and config.model.startswith(_UNTRAINABLE):
+    if isinstance(config.strategy, TrainingConfig) and not is_trainable(config.model):
         raise UsageError(
             f"--model {config.model}: {config.strategy.type} trains, and this cannot be trained;"
             " use a registered or local: model, or assay run best-of-n"
@@ -99,17 +101,28 @@ def resolve(config: RunConfig) -> RunConfig:
             "start": _start(config, model),
             "strategy": _with_held_out(config),
             "prompt": config.prompt.model_copy(update=files),
+            "sampling": config.sampling.model_copy(update={"chunk": _chunk(config, model_device)}),
             "device": device,
             "model_device": model_device,
         }
     )
 
 
+def default_chunk(model: str, model_device: str) -> int:
+    """How many completions are drawn at once where nobody says: 8 on a CPU, 64 on CUDA and of a server."""
+    is_wide = model.startswith((OPENAI, TINKER)) or "cpu" not in device_list(model_device)
+    return WIDE_CHUNK if is_wide else CPU_CHUNK
+
+
+def _chunk(config: RunConfig, model_device: str) -> int:
+    return config.sampling.chunk or default_chunk(config.model, model_device)
+
+
 def _start(config: RunConfig, model: str) -> str | None:
     """The weights to begin from as `RUN:STEP`, with an absolute path. UsageError for what does not fit the run."""
     if config.start is None:
         return None
-    if model.startswith(_UNTRAINABLE):
+    if not is_trainable(model):
         raise UsageError(f"--start {config.start}: {model} takes no adapter; use the model that the run adapted")
     found = find_start(config.start, model)
     if found.directory is None:
@@ -136,6 +149,11 @@ def _with_held_out(config: RunConfig) -> StrategyConfig:
     suite = load_suite(config.suite, config.scale, config.input_shapes)
     held_out = _split(suite, config.tasks).eval
     return chosen.model_copy(update={"eval_ids": tuple(held_out[: chosen.eval_limit])})
+
+
+def is_trainable(spec: str) -> bool:
+    """Whether a model is of a kind that strategies can train."""
+    return not spec.startswith(_UNTRAINABLE)
 
 
 def check_model(spec: str) -> None:
@@ -242,7 +260,7 @@ def assemble(config: RunConfig, tasks: tuple[Task, ...], policy: Policy, evaluat
         control=reference_copy if config.controls else None,
         sampling=sampling,
         seed=config.seed,
-        chunk=config.sampling.chunk,
+        chunk=_chunk(config, config.model_device or config.device),
         remeasure=config.remeasure,
         shortlist=getattr(config.strategy, "shortlist", None),
         null_evaluations=config.null_evaluations,

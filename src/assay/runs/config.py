@@ -56,12 +56,15 @@ class PromptConfig(PromptOptions):
 
 
 class SamplingConfig(Record):
-    """How completions are drawn; `chunk` of them at once, which is also what an interruption can lose."""
+    """How completions are drawn; `chunk` of them at once, which is also what an interruption can lose.
+
+    chunk: None until the run is resolved, which takes `default_chunk` of the model and its device.
+    """
 
     temperature: float = Field(default=0.8, ge=0.0, le=10.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     max_tokens: int = Field(default=256, ge=1)
-    chunk: int = Field(default=8, ge=1)
+    chunk: int | None = Field(default=None, ge=1)
 
 
 class BestOfNConfig(Record):
@@ -100,7 +103,7 @@ class RunConfig(Record):
     device: what programs are timed on, one device or several; `auto` is the first CUDA device, or the CPU.
     model_device: what a local model runs on, by default the first of `device`; for the names of both see
     `assay.runs.devices`. controls: evaluate `null_evaluations` identical copies of each reference too, each measured
-    by itself. remeasure: how many of a task's fastest candidates are measured again at the end. budget: what the
+    by itself; by default as `default_copies` has it. remeasure: how many of a task's fastest candidates are measured again at the end. budget: what the
     search may spend. start: `RUN:STEP`, the adapter of another run to begin from.
     """
 
@@ -118,7 +121,7 @@ class RunConfig(Record):
     model_device: str | None = None
     model_threads: int | None = Field(default=None, ge=1)
     controls: bool = True
-    null_evaluations: int = Field(default=1, ge=1)
+    null_evaluations: int = Field(default_factory=lambda given: default_copies(_samples_a_task(given)), ge=1)
     remeasure: int = Field(default=3, ge=1)
     budget: Budget | None = None
     start: str | None = None
@@ -129,6 +132,24 @@ class RunConfig(Record):
         if self.budget is not None and getattr(self.strategy, "shortlist", None) is not None:
             raise ValueError("a shortlist is made of all samples, which a budget may cut off: leave out one of them")
         return self
+
+
+# From so many samples of a task on, single copies would leave the noise of a lucky one among them unseen.
+MANY_SAMPLES = 16
+
+
+def default_copies(k: int) -> int:
+    """Identical copies of each reference beside k samples of its task: 4 from 16 samples on, 1 below.
+
+    The largest of many measurements is what noise gets wrong, and one copy shows nothing of how they scatter; four
+    add at most a quarter to the evaluations of a round of 16 samples, and a sixteenth to one of 64.
+    """
+    return 4 if k >= MANY_SAMPLES else 1
+
+
+def _samples_a_task(given: Mapping[str, Any]) -> int:
+    """Of the strategy among the fields that were validated so far; it is not among them where it is not valid."""
+    return getattr(given.get("strategy"), "k", 1)
 
 
 def load_config(recipe: Path | None, options: Mapping[str, Any], sets: Sequence[str] = ()) -> RunConfig:

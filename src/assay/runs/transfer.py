@@ -10,7 +10,7 @@ from pathlib import Path
 from assay.core.errors import UsageError
 from assay.core.records import Task
 from assay.runs.build import chosen_tasks, resolve
-from assay.runs.config import BestOfNConfig, RunConfig, TaskFilter, stored_config
+from assay.runs.config import BestOfNConfig, RunConfig, TaskFilter, default_copies, stored_config
 from assay.runs.database import holds_run
 from assay.runs.start import find_start
 from assay.runs.store import RunStore
@@ -70,6 +70,7 @@ def plan_transfer(run: Path, wanted: Wanted, out: Path) -> Transfer:
         "strategy": BestOfNConfig(k=wanted.k),
         "tasks": wanted.tasks if wanted.tasks is not None else _all_others(config, trained, run),
         "budget": None,
+        "null_evaluations": max(config.null_evaluations, default_copies(wanted.k)),
         **({} if wanted.seed is None else {"seed": wanted.seed}),
         **({} if wanted.device is None else {"device": wanted.device, "model_device": None}),
     }
@@ -84,6 +85,29 @@ def tasks_of(run: Path) -> TaskFilter:
     """The tasks of a run, all of them, as a choice for another."""
     with RunStore.open(run) as store:
         return TaskFilter(ids=tuple(task.id for task in store.tasks()))
+
+
+def learned_tasks(run: Path) -> frozenset[str]:
+    """Keys of the tasks that a run learned from. UsageError where there is no such run."""
+    with RunStore.open(run) as store:
+        return frozenset(task.key for task in _trained(stored_config(store.config, run), store.tasks()))
+
+
+def transfers_beside(run: Path) -> tuple[tuple[Path, Path], ...]:
+    """(base, adapted) of each transfer of `run` whose folder lies in the same one as `run` itself, also one of both
+    ways (`there`, `back`).
+    """
+    beside = run.resolve().parent
+    found = []
+    for adapted in sorted((*beside.glob(f"*/{ADAPTED}"), *beside.glob(f"*/*/{ADAPTED}"))):
+        base = adapted.with_name(BASE)
+        if not (holds_run(base) and holds_run(adapted)):
+            continue
+        with RunStore.open(adapted) as store:
+            start = store.config.get("start")
+        if isinstance(start, str) and Path(start.rpartition(":")[0]).resolve() == run.resolve():
+            found.append((base, adapted))
+    return tuple(found)
 
 
 def check_side(side: Side) -> None:

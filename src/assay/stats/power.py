@@ -5,6 +5,7 @@ noisy guess, so these are orders of magnitude for planning, never evidence. The 
 the test at level alpha supports one, and a difference that is not supported is never called an absence of difference.
 """
 
+from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
@@ -82,9 +83,21 @@ def _z(upper_tail: float) -> float:
 
 def _with_ties(needed: float, differing: int, n: int, alpha: float, alternative: str) -> int:
     """Differing pairs to tasks, after raising them to the count at which an exact test can reach alpha."""
-    sides = 2 if alternative == "two-sided" else 1
-    reachable = ceil(np.log2(sides / alpha) - 1e-12)
-    return ceil(max(needed, reachable) * n / differing - 1e-9)
+    return ceil(max(needed, fewest_differing(alpha, alternative)) * n / differing - 1e-9)
+
+
+def fewest_differing(alpha: float = 0.05, alternative: str = "two-sided") -> int:
+    """The smallest number of pairs that differ at which an exact test can reach `alpha` at all."""
+    return ceil(np.log2((2 if alternative == "two-sided" else 1) / alpha) - 1e-12)
+
+
+def unseen_share(n: int, level: float = 0.95) -> float:
+    """The largest share of differing tasks that `n` tasks, none of which differs, leave possible: 1 - (1 - level)^(1/n)
+    (Clopper and Pearson 1934, one-sided). ValueError for no task.
+    """
+    if n < 1:
+        raise ValueError("no task was seen, so nothing bounds the share that differs")
+    return 1 - (1 - level) ** (1 / n)
 
 
 # -- in words ---------------------------------------------------------------------------------------------------
@@ -95,10 +108,12 @@ def rate_in_words(successes: int, n: int, what: str = "tasks", level: float = 0.
     interval = clopper_pearson(successes, n, level)
     if interval is None:
         return f"No {what} were tried, so there is no rate."
+    what = _counted(n, what)
     limits = f"{level:.0%} interval {interval.low:.0%} to {interval.high:.0%}"
     text = f"{successes} of {n} {what} ({successes / n:.0%}; {limits})"
     if interval.high - interval.low > WIDE_INTERVAL:
-        text += f": with so few {what} the rate is known only roughly"
+        so_few = "a single one" if n == 1 else f"so few {what}"
+        text += f": with {so_few} the rate is known only roughly"
     return text + "."
 
 
@@ -108,10 +123,11 @@ def mcnemar_in_words(
     """One sentence on who succeeds where the other does not, and what that supports. adjusted_p: after Holm, say."""
     if test.n == 0:
         return f"{a} and {b} share no {what}, so nothing can be said of a difference."
-    facts = f"Of {test.n} {what}, {a} alone succeeds on {test.only_a} and {b} alone on {test.only_b} (exact McNemar"
+    facts = f"Of {test.n} {_counted(test.n, what)}, {a} alone succeeds on {test.only_a} and {b} alone on {test.only_b} (exact McNemar"
     needed = tasks_for_mcnemar(test, alpha)
     leader = (a, b) if test.only_a > test.only_b else (b, a)
-    return _sentence(facts, test, test.only_a + test.only_b, needed, leader, alpha, adjusted_p, what)
+    pairs = _Pairs(test.n, test.only_a + test.only_b, what)
+    return _sentence(facts, test, pairs, needed, leader, alpha, adjusted_p)
 
 
 def sign_test_in_words(
@@ -121,10 +137,10 @@ def sign_test_in_words(
     n = test.wins + test.losses + test.ties
     if n == 0:
         return f"{a} and {b} share no {what}, so nothing can be said of a difference."
-    facts = f"Of {n} {what}, {a} is ahead on {test.wins} and {b} on {test.losses} (exact sign test"
+    facts = f"Of {n} {_counted(n, what)}, {a} is ahead on {test.wins} and {b} on {test.losses} (exact sign test"
     leader = (a, b) if test.wins > test.losses else (b, a)
     needed = tasks_for_sign_test(test, alpha)
-    return _sentence(facts, test, test.wins + test.losses, needed, leader, alpha, adjusted_p, what)
+    return _sentence(facts, test, _Pairs(n, test.wins + test.losses, what), needed, leader, alpha, adjusted_p)
 
 
 def signed_rank_in_words(
@@ -142,36 +158,56 @@ def signed_rank_in_words(
         return f"{a} and {b} share no {what} with a speedup on both sides, so nothing can be said of a difference."
     ratio = float(np.exp(d.mean()))
     facts = (
-        f"Over {len(d)} {what} the speedup of {a} is {ratio:.3g} times that of {b} in the geometric mean"
+        f"Over {len(d)} {_counted(len(d), what)} the speedup of {a} is {ratio:.3g} times that of {b} in the geometric mean"
         f" (Wilcoxon signed-rank statistic {test.statistic:g},"
     )
     leader = (a, b) if test.rank_sum_positive > test.rank_sum_negative else (b, a)
     needed = tasks_for_signed_rank(d, test.alternative, alpha)
-    return _sentence(facts, test, test.n, needed, leader, alpha, adjusted_p, what)
+    return _sentence(facts, test, _Pairs(len(d), test.n, what), needed, leader, alpha, adjusted_p)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """How many pairs there are, how many of them differ, and what they are called."""
+
+    n: int
+    differing: int
+    what: str
 
 
 def _sentence(
     facts: str,
     test: McNemar | SignTest | SignedRank,
-    differing: int,
+    pairs: _Pairs,
     needed: int | None,
     leader: tuple[str, str],
     alpha: float,
     adjusted_p: float | None,
-    what: str,
 ) -> str:
+    what = pairs.what
     if test.p_value is None:
-        return f"{facts}: no pair differs): the data neither show a difference nor show that there is none."
+        return (
+            f"{facts.removesuffix(',')}: no pair differs): the data neither show a difference nor show that there is"
+            f" none. Up to {unseen_share(pairs.n):.0%} of such {what} could differ without one of these doing so, and"
+            f" {fewest_differing(alpha, test.alternative)} that differ are the fewest that could show anything."
+        )
     p_value = test.p_value if adjusted_p is None else adjusted_p
     sides = "" if test.alternative == "two-sided" else ", one-sided"
     shown = f"{facts} p = {p_value:.3g}{sides}{'' if adjusted_p is None else ', adjusted'})"
     if p_value <= alpha:
-        return f"{shown}: the data support a difference in favour of {leader[0]} over {leader[1]}."
-    if smallest_p(differing, test.alternative) > alpha:
-        verdict = f"with only {differing} {what} that differ no outcome could have been significant"
+        said = f"{shown}: the data support a difference in favour of {leader[0]} over {leader[1]}"
+        return f"{said}." if needed is None else f"{said}; about {needed} {what} would show one of this size again."
+    if smallest_p(pairs.differing, test.alternative) > alpha:
+        few = f"{pairs.differing} {_counted(pairs.differing, what)} that {'differs' if pairs.differing == 1 else 'differ'}"
+        verdict = f"with only {few} no outcome could have been significant"
     else:
         verdict = "the data do not support a difference"
     if needed is None:
-        return f"{shown}: {verdict}."
+        return f"{shown}: {verdict}, and these balance, so there is no size to plan for."
     if_true = f"were the true difference as large as the observed one, about {needed} {what} would be needed to show it"
     return f"{shown}: {verdict}; {if_true}."
+
+
+def _counted(n: int, what: str) -> str:
+    """The name of what is counted, which is a plural, for n of them."""
+    return what.removesuffix("s") if n == 1 else what

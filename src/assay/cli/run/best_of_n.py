@@ -34,8 +34,8 @@ def best_of_n(
         The order of --evaluate: least expected first (surprisal, the default), most expected first (confidence), or
         random.
     null_evaluations
-        Identical copies of each reference that are evaluated beside the samples, each measured by itself (default 1);
-        what `assay analyze --null` draws from.
+        Identical copies of each reference that are evaluated beside the samples, each measured by itself (default
+        4 from -k 16 on, else 1); what `assay analyze --null` draws from.
 
     """
     settings = {

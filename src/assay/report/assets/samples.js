@@ -187,8 +187,21 @@ function timing(one) {
   const said = hasPairs
     ? "Each small mark is one timed pair, reference over candidate, a colour for each fresh process; the line is the interval of all of them."
     : "The lines are the intervals over fresh processes; this run did not keep its single pairs.";
-  const data = table("Measurements", ["look", "ratio", "low", "high"], rows.filter((row) => row.kind === "interval").map((row) => [row.look, row.ratio, row.low, row.high]), ["text", "ratio", "ratio", "ratio"]);
-  return el("div", {}, place, el("p", { class: "words" }, said), el("details", {}, el("summary", {}, "Table"), data));
+  const cells = looks.filter(([, found]) => found && found[E.ratio] !== null).map(([look, found]) => [
+    look, found[E.ratio], found[E.low], found[E.high], found[E.pairs], found[E.replicates], found[E.reference_ms], found[E.candidate_ms], ...(found[E.witness] ?? [null, null, null]),
+  ]);
+  const columns = ["look", "ratio", "low", "high", "pairs", "processes", "reference ms", "candidate ms", "bare pairs", "saved, judge's clock", "standard error"];
+  const units = ["text", "ratio", "ratio", "ratio", "count", "count", "number", "number", "count", "share", "share"];
+  const data = table("Measurements", columns, cells, units);
+  const witnessed = looks.filter(([, found]) => found?.[E.witness]).map(([look, found]) => el("p", { class: "words" }, witnessWords(look, found)));
+  return el("div", {}, place, el("p", { class: "words" }, said), witnessed, el("details", {}, el("summary", {}, "Table"), data));
+}
+
+// What the judge's own clock saw beside what the timed processes claim, both as a share of the reference's time.
+function witnessWords(look, found) {
+  const [pairs, seen, error] = found[E.witness];
+  const saved = (value) => `${shown(Math.abs(value), "share")} ${value < 0 ? "more" : "less"} time`;
+  return `Witness, ${look}: the process that ran the program claims ${saved(1 - 1 / found[E.ratio])} than the reference; in ${shown(pairs, "count")} pairs of bare calls the judge's own clock saw ${saved(seen)} (standard error ${shown(error, "share")}).`;
 }
 
 function missing(one) {
