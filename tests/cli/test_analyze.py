@@ -15,7 +15,7 @@ from assay.strategies.protocol import Lesson, RoundPlan
 RUN = ("run", "best-of-n", "--tasks", "plain_gelu,cumsum_loop", "-k", "8", "--device", "cpu")
 SECTIONS = {
     *("runs", "is_null", "noise", "scaling", "evaluated_first", "others", "selectors", "length", "quartiles"),
-    *("spread", "rounds", "regime", "compute", "published", "warnings", "probes"),
+    *("spread", "rounds", "regime", "transfer", "compute", "published", "warnings", "probes"),
 }
 
 
@@ -41,6 +41,13 @@ def test_the_page_shows_each_table_with_its_sentence(cli, stored):
         assert title in out
     assert "tasks would bring the verified share to within 10 points" in out
     assert "noise alone" not in out and "published figures" not in out
+
+
+def test_selectors_are_those_that_are_named_in_their_order(cli, stored):
+    document = json.loads(cli("analyze", stored, "--by", "surprisal-top-2,random-correct", "--json")[1])
+    assert [row["selector"] for row in document["selectors"]["rows"]] == ["surprisal-top-2", "random-correct"]
+    code, out, err = cli("analyze", stored, "--by", "surprisl")
+    assert (code, out) == (2, "") and "Did you mean" in err
 
 
 def test_the_null_shows_what_copies_would_have_scored(cli, stored):

@@ -49,6 +49,11 @@ def test_analyze_shows_the_probe_of_a_run(cli, trained):
     document = json.loads(cli("analyze", trained, "--json")[1])
     assert [row["step"] for row in document["probes"][0]["rows"]] == [0, 1, 2]
     assert "Probe of" in cli("analyze", trained)[1]
+    code, out, err = cli("analyze", trained, "--null", "--json")
+    document = json.loads(out)
+    assert code == 0, err
+    assert all(one["is_null"] for one in document["probes"])
+    assert document["probes"] or "has no null" in " ".join(document["warnings"])
 
 
 @pytest.mark.parametrize(("arguments", "message"), [(("--steps", "7"), "0, 1, 2"), (("--steps", "x"), "whole numbers")])
@@ -72,6 +77,12 @@ def test_a_transfer_is_two_ordinary_runs_and_a_table(cli, trained, tmp_path):
     shown = cli(*options)
     assert shown[0] == 0 and "Transfer of step 2" in shown[1] and "has not learned from" in shown[1]
     assert "round 0" not in shown[2]  # everything was there
+    for named in ((out_dir,), (out_dir / "adapted", out_dir / "base"), (trained,)):
+        code, out, err = cli("analyze", *named, "--json")
+        assert code == 0, err
+        (again,) = json.loads(out)["transfer"]
+        assert (again["lines"], again["compared"]) == (table["lines"], table["compared"])
+    assert "Transfer of step 2" in cli("analyze", trained, "--null")[1]
     assert cli("resume", out_dir / "adapted")[0] == 0
 
 

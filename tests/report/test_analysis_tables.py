@@ -108,6 +108,36 @@ def test_rounds_show_what_changed_and_the_choice_of_one_with_its_split_estimate(
     assert "keeps round 1 of 3 rounds" in table.in_words
 
 
+def test_turns_of_a_refinement_are_not_called_an_adaptation():
+    samples = [SLOW, SLOW, FAST._replace(round=1), SLOW._replace(round=1)]
+    view = make_view({"a": samples, "b": samples}, strategy="refine")
+    (table,) = analyse([view]).rounds
+    assert "adaptation" not in table.in_words and "best by its own samples is turn 1 of 2 turns" in table.in_words
+    assert table.choices["verified"][0].rule == "best-turn"
+    (learned,) = analyse([make_view({"a": samples, "b": samples}, strategy="ttt")]).rounds
+    assert learned.choices["verified"][0].rule == "boa" and "Mean surprisal goes from 1.00 to 1.00" in learned.in_words
+
+
+def test_every_sentence_says_what_could_be_planned_for():
+    def task(p):
+        return [[FAST, SLOW, LUCKY, WRONG][(p + i) % 4]._replace(logprob=-1 - (i + p) % 3) for i in range(8)]
+
+    found = analyse([make_view({str(p): task(p) for p in range(6)}, "a"), make_view({"1": [SLOW] * 4}, "b")])
+    assert found.scaling is not None and found.others is not None
+    tables = [found.scaling, found.evaluated_first, found.others, found.selectors, found.length, found.quartiles]
+    for words in (found.scaling.selectors_in_words, *(one.in_words for one in (*tables, found.spread, found.compute))):
+        assert "tasks" in words and any(hint in words for hint in ("about", "About", "fewest", "so there is no"))
+
+
+def test_without_verdicts_the_analysis_says_so_and_reads_raw_figures():
+    unjudged = FAST._replace(verdict=None)
+    found = analyse([make_view({"a": [unjudged], "b": [WRONG]}, rule="kernelbench-fast")])
+    assert "gives no verdict" in found.warnings[0]
+    assert found.scaling is not None and "verdict `faster`" not in found.scaling.in_words
+    assert found.scaling.in_words.startswith("With 1 sample a task, 50%")
+    assert "Without verdicts no task counts as solved" in found.compute.in_words
+
+
 def test_one_round_is_no_trajectory():
     assert rounds_table("run", make_pool({"a": [FAST]}), rng()) is None
 
@@ -167,6 +197,21 @@ def test_published_steps_appear_for_a_run_with_rounds():
     rows = {row.figure: row for row in table.rows}
     assert rows["samples fast after 1 update"].ours_verified == 1
     assert rows["samples fast after 2 updates"].ours_verified is None
+
+
+@pytest.mark.parametrize(("strategy", "has_steps"), [("ttt", True), ("refine", False), ("rlvr", False)])
+def test_published_steps_stand_beside_rounds_of_weights_that_change_on_the_same_tasks(strategy, has_steps):
+    view = make_view({"a": [SLOW, FAST._replace(round=1)]}, strategy=strategy)
+    table = analyse([view], published=True).published
+    assert table is not None and any("updates" in row.figure for row in table.rows) is has_steps
+
+
+def test_published_self_distillation_stands_beside_the_last_round_of_ours():
+    view = make_view({"a": [SLOW, FAST._replace(round=1)]}, strategy="sdpo")
+    table = analyse([view], published=True).published
+    assert table is not None
+    rows = [row for row in table.rows if "self-distillation" in row.figure and row.unit == "share"][:2]
+    assert [round(row.published, 3) for row in rows] == [0.305, 0.263] and rows[0].ours_verified == 1.0
 
 
 def test_pieces_of_sentences():

@@ -1,18 +1,23 @@
 """Sample sizes against simulation with the real tests, and what the sentences say and do not say."""
 
+from math import ceil
+
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 
-from assay.stats.paired import mcnemar, sign_test, signed_rank
+from assay.stats.paired import mcnemar, sign_test, signed_rank, smallest_p
 from assay.stats.power import (
+    fewest_differing,
     mcnemar_in_words,
     rate_in_words,
     sign_test_in_words,
     signed_rank_in_words,
+    tasks_for_interval,
     tasks_for_mcnemar,
     tasks_for_sign_test,
     tasks_for_signed_rank,
+    unseen_share,
 )
 
 
@@ -101,7 +106,7 @@ def test_an_unsupported_difference_is_not_called_an_absence_of_difference():
 
 def test_identical_outcomes_support_neither_claim():
     text = mcnemar_in_words(mcnemar(*_outcomes(5, 0, 0, 5)), "a", "b")
-    assert text.endswith("the data neither show a difference nor show that there is none.")
+    assert "no pair differs): the data neither show a difference nor show that there is none. Up to 26% of" in text
     assert "share no tasks" in mcnemar_in_words(mcnemar([], []), "a", "b")
     assert "share no tasks" in sign_test_in_words(sign_test([]), "a", "b")
     assert "share no tasks" in signed_rank_in_words(signed_rank([]), [], "a", "b")
@@ -118,7 +123,35 @@ def test_speedup_ratios_are_told_as_a_geometric_mean():
     differences = np.log([2.0] * 8)
     text = signed_rank_in_words(signed_rank(differences), differences, "a", "b")
     assert text.startswith("Over 8 tasks the speedup of a is 2 times that of b in the geometric mean")
-    assert text.endswith("in favour of a over b.")
+    assert "in favour of a over b; about 11 tasks would show one of this size again." in text
+
+
+def test_what_no_pair_shows_is_bounded_by_the_exact_interval():
+    for n in (1, 2, 20):
+        # The one-sided 95% limit of Clopper and Pearson is the upper end of their two-sided 90% interval.
+        assert unseen_share(n) == pytest.approx(binomtest(0, n).proportion_ci(0.9, "exact").high)
+    with pytest.raises(ValueError, match="no task"):
+        unseen_share(0)
+
+
+def test_the_fewest_pairs_that_differ_are_those_of_the_exact_test():
+    for alternative in ("two-sided", "greater"):
+        fewest = fewest_differing(0.05, alternative)
+        assert smallest_p(fewest, alternative) <= 0.05 < smallest_p(fewest - 1, alternative)
+
+
+def test_an_interval_narrows_with_the_root_of_the_tasks():
+    # Half as wide as the estimate is high at n = 10: z 1.96 + 0.84 standard errors of a quarter of it are wanted.
+    assert tasks_for_interval(1.0, 1 - 1.96 / 2, 1 + 1.96 / 2, 10) == ceil(10 * ((1.96 + 0.8416) * 0.5) ** 2)
+    assert tasks_for_interval(0.0, -1, 1, 10) is None
+
+
+def test_words_fit_one_task_and_no_difference():
+    assert "of 1 task, a is ahead" in sign_test_in_words(sign_test([1]), "a", "b").lower()
+    assert "with only 1 task that differs no outcome" in sign_test_in_words(sign_test([1, 0]), "a", "b")
+    assert "statistic 0: no pair differs)" in signed_rank_in_words(signed_rank([0.0, 0.0]), [0.0, 0.0], "a", "b")
+    assert "these balance, so there is no size to plan for" in sign_test_in_words(sign_test([1, -1]), "a", "b")
+    assert rate_in_words(0, 1, "copies").startswith("0 of 1 copy (0%;")
 
 
 @pytest.mark.parametrize("alternative", ["greater", "less"])

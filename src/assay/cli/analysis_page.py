@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from assay.cli.console import print_table, print_text
+from assay.cli.probe_page import show_probe
+from assay.cli.transfer_page import show_transfer
 from assay.report.against_published import PublishedTable
 from assay.report.analysis import Analysis
 from assay.report.analysis_curves import CurvePoint, EvaluatedFirst, Scaling
@@ -37,11 +39,14 @@ def show_analysis(found: Analysis) -> None:
     for rounds in found.rounds:
         show_rounds(rounds)
     for regime in found.regime:
-        if regime.rule == "verified":
-            _regime(regime)
+        _regime(regime)
+    for transfer in found.transfer:
+        show_transfer(transfer)
+    for probe in found.probes:
+        show_probe(probe)
     _compute(found.compute)
     if found.published is not None:
-        _published(found.published)
+        _published(found.published, found.is_null)
 
 
 def _heads(runs: Sequence[RunHead], is_null: bool) -> None:
@@ -91,8 +96,13 @@ def _scaling(table: Scaling) -> None:
     columns = ("K", "fast_1 raw", "fast_1 verified", "max@K raw", "max@K verified")
     _table(f"Best of K ({table.tasks} tasks, with 95% intervals over tasks)", columns, rows, table.in_words, left=0)
     sizes = [point.k for point in fast.raw]
-    rows = [(name, *(_share(point.value) for point in curves.verified)) for name, curves in table.selectors.items()]
-    _table("selected@K, verified", ("selector", *(f"K={k}" for k in sizes)), rows, "")
+    rows = [
+        (name, rule, *map(_shown, points))
+        for name, curves in table.selectors.items()
+        for rule, points in (("verified", curves.verified), ("raw", curves.raw))
+    ]
+    columns = ("selector", "rule", *(f"K={k}" for k in sizes))
+    _table("selected@K", columns, rows, table.selectors_in_words, left=2)
 
 
 def _first(table: EvaluatedFirst) -> None:
@@ -223,8 +233,9 @@ def _regime(table: RegimeTable) -> None:
         (row.band, str(row.tasks), _share(row.base), _share(row.second), _points(row.benefit, row.interval))
         for row in table.rows
     ]
-    columns = ("verified coverage", "tasks", "first run", "second run", "benefit in points")
-    _table(f"Where {table.second} pays over {table.first}", columns, rows, table.in_words)
+    columns = (f"{table.rule} coverage", "tasks", "first run", "second run", "benefit in points")
+    title = f"Where {table.second} pays over {table.first}, by the {table.rule} rule"
+    _table(title, columns, rows, table.in_words)
 
 
 def _compute(table: ComputeTable) -> None:
@@ -240,14 +251,19 @@ def _compute(table: ComputeTable) -> None:
     _table("Compute", columns, rows, table.in_words)
 
 
-def _published(table: PublishedTable) -> None:
+def _published(table: PublishedTable, is_null: bool) -> None:
     formats = {"share": _share, "ratio": lambda x: "-" if x is None else f"{x:.1f}x", "tokens": _count}
     rows = []
     for row in table.rows:
         shown = formats.get(row.unit, _signed)
         rows.append((row.figure, shown(row.published), shown(row.ours_raw), shown(row.ours_verified)))
     columns = ("figure", "published", "ours, raw", "ours, verified")
-    _table("Beside the published figures", columns, rows, f"{table.caveat}\n{table.in_words}")
+    title = (
+        "What noise alone would have scored, beside the published figures"
+        if is_null
+        else "Beside the published figures"
+    )
+    _table(title, columns, rows, f"{table.caveat}\n{table.in_words}")
     print_text("Sources: " + "; ".join(dict.fromkeys(row.source for row in table.rows)) + ".")
 
 

@@ -5,13 +5,15 @@ from assay.report.probe import RULES, ProbeRow, ProbeTable
 from assay.stats.clustered import PathRho
 from assay.stats.intervals import Interval
 
+_OF_COPIES = " with the speedups of identical copies, what noise alone gives"
+
 
 def show_probe(found: ProbeTable) -> None:
     """By step: surprisal, its spread, and the correlations by rule; then what they support in words."""
     own = "its own round" if found.pool == found.run else f"{found.pool}, round"
     print_text(
-        f"\nProbe of {found.run}: {found.correct} correct samples of {found.samples} ({own} {found.round}),"
-        f" {found.tasks} tasks"
+        f"\nProbe of {found.run}{_OF_COPIES if found.is_null else ''}: {found.correct} correct samples of"
+        f" {found.samples} ({own} {found.round}), {found.tasks} tasks"
     )
     columns = ("step", "surprisal", "within-task std", "rho", "change", "rho bottom quartile", "change ", "within task")
     for rule in RULES:

@@ -1,6 +1,7 @@
 """Our figures beside the published ones, with what stands between the two."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ from assay.report.analysis_runs import ComputeTable, RunView
 from assay.report.analysis_selectors import SelectorTable
 from assay.report.analysis_surprisal import LengthControl
 from assay.report.analysis_words import count, share, tasks_for_two_shares
+from assay.report.probe import ProbeTable
+from assay.report.transfer import TransferTable
 from assay.stats import published
 from assay.stats.paired import cohens_h
 
@@ -46,21 +49,29 @@ class PublishedTable(Record):
     in_words: str
 
 
-def against_published(
-    view: RunView,
-    scaling: Scaling | None,
-    selectors: SelectorTable,
-    length: LengthControl,
-    rounds: RoundsTable | None,
-    compute: ComputeTable,
-) -> PublishedTable:
+@dataclass(frozen=True)
+class Ours:
+    """The tables of an analysis that have a published counterpart."""
+
+    scaling: Scaling | None
+    selectors: SelectorTable
+    length: LengthControl
+    rounds: RoundsTable | None
+    compute: ComputeTable
+    transfer: tuple[TransferTable, ...] = ()
+    probes: tuple[ProbeTable, ...] = ()
+
+
+def against_published(view: RunView, ours: Ours) -> PublishedTable:
     """The tables of the first run's analysis beside the published ones."""
     rows = (
-        *_curve_rows(scaling),
-        *_selector_rows(selectors),
-        *_correlation_rows(length),
-        *(_round_rows(rounds) if rounds is not None else ()),
-        *_cost_rows(view, compute),
+        *_curve_rows(ours.scaling),
+        *_selector_rows(ours.selectors),
+        *_correlation_rows(ours.length),
+        *(_round_rows(view.strategy, ours.rounds) if ours.rounds is not None else ()),
+        *(_probe_rows(ours.probes[0]) if ours.probes else ()),
+        *(_transfer_rows(ours.transfer) if ours.transfer else ()),
+        *_cost_rows(view, ours.compute),
     )
     ids = {task.id for task in view.tasks if task.key in view.pool.task_keys}
     is_same = {(task.suite, task.scale) for task in view.tasks} == {("kernelbench/1", "default")} and (
@@ -137,7 +148,24 @@ def _correlation_rows(length: LengthControl) -> list[PublishedRow]:
     ]
 
 
-def _round_rows(table: RoundsTable) -> list[PublishedRow]:
+def _round_rows(strategy: str, table: RoundsTable) -> list[PublishedRow]:
+    """Rounds of weights that change: the turns of a refinement and the batches of an outer loop are other things."""
+    if strategy in ("refine", "rlvr"):
+        return []
+    if strategy == "sdpo":
+        last = table.rows[-1]
+        figures = (("prompt alone", published.SDPO_PROMPT_ONLY), ("feedback", published.SDPO_FEEDBACK))
+        return [
+            _row(
+                f"samples fast after self-distillation, {name}, mean of 3 seeds",
+                "share",
+                float(np.mean(figure.fast_1)),
+                last.fast_1_raw,
+                last.fast_1_verified,
+                figure.source,
+            )
+            for name, figure in figures
+        ]
     ours = {row.round: row for row in table.rows}
     rows = []
     for step, aggregate in enumerate(published.TRAJECTORY.aggregate):
@@ -150,6 +178,41 @@ def _round_rows(table: RoundsTable) -> list[PublishedRow]:
     rows.append(
         _row("best of adaptation, mean of 3 seeds", "share", published.BOA_MEAN, boa["raw"], boa["verified"], source)
     )
+    return rows
+
+
+def _probe_rows(table: ProbeTable) -> list[PublishedRow]:
+    """The first and the last step of ours beside their steps 0 and 8."""
+    rows = []
+    places = (("step 0", table.rows[0]), ("step 8, ours the last", table.rows[-1]))
+    kinds = (("all", published.PROBE_RHO), ("bottom quartile", published.PROBE_RHO_BOTTOM_QUARTILE))
+    for name, theirs in kinds:
+        for (step, row), figure in zip(places, theirs, strict=True):
+            rhos = {
+                rule: None if of_rule is None else (of_rule.overall if name == "all" else of_rule.bottom).rho
+                for rule, of_rule in row.rho.items()
+            }
+            what = f"probe, {name}, {step}: Spearman's rho"
+            rows.append(_row(what, "rho", figure, rhos["raw"], rhos["verified"], published.PAPER))
+    return rows
+
+
+def _transfer_rows(tables: Sequence[TransferTable]) -> list[PublishedRow]:
+    """Of ours the one on the published tasks of a direction, or else the first."""
+    rows = []
+    for key, wanted, name in (
+        ("subset_1_to_2", published.SUBSET_2, "subset 1 to 2"),
+        ("subset_2_to_1", published.SUBSET_1, "subset 2 to 1"),
+    ):
+        ids = {f"kernelbench/1/{one}" for one in wanted}
+        ours = next((table for table in tables if set(table.compared) == ids), tables[0]).tests
+        adapted, base = published.TRANSFER[key]
+        for side, figure in (("adapted", adapted), ("base", base)):
+            raw, verified = (
+                getattr(ours[metric], side) if metric in ours else None for metric in ("fast_1_raw", "fast_1_verified")
+            )
+            what = f"transfer, {name}: samples fast, {'adapted weights' if side == 'adapted' else 'unadapted ones'}"
+            rows.append(_row(what, "share", figure, raw, verified, published.REPORT))
     return rows
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from assay.core.errors import UsageError
 from assay.core.records import Record
-from assay.report.against_published import PublishedTable, against_published
+from assay.report.against_published import Ours, PublishedTable, against_published
 from assay.report.analysis_curves import EvaluatedFirst, Scaling, evaluated_first, scaling
 from assay.report.analysis_null import NoiseTable, noise_table, null_view
 from assay.report.analysis_others import OtherRuns, other_runs
@@ -25,6 +25,9 @@ from assay.report.analysis_surprisal import (
     quartile_table,
     spread_table,
 )
+from assay.report.analysis_transfer import transfer_tables
+from assay.report.probe import ProbeTable
+from assay.report.transfer import TransferTable
 from assay.selection.adaptation import complete_rounds
 from assay.selection.diagnostics import surprisal_diagnostics
 from assay.selection.selectors import Selector, available
@@ -38,6 +41,7 @@ class Analysis(Record):
     scaling, evaluated_first, selectors, length, quartiles and spread are of the first round of the first run; scaling
     is None, and so is others, where that run evaluated a shortlist by rank: such samples are no random ones. regime:
     for each further run, by the verified and by the raw rule. rounds: of each run with several complete rounds.
+    transfer: of each run with another's weights that stands beside one without. probes: as they are given.
     """
 
     runs: tuple[RunHead, ...]
@@ -52,6 +56,8 @@ class Analysis(Record):
     spread: SpreadTable
     rounds: tuple[RoundsTable, ...]
     regime: tuple[RegimeTable, ...]
+    transfer: tuple[TransferTable, ...]
+    probes: tuple[ProbeTable, ...]
     compute: ComputeTable
     published: PublishedTable | None
     warnings: tuple[str, ...]
@@ -63,12 +69,17 @@ def analyse(
     null: bool = False,
     published: bool = False,
     selectors: Sequence[Selector] | None = None,
+    probes: Sequence[ProbeTable] = (),
+    transfers: Sequence[tuple[RunView, RunView]] = (),
     seed: int = 0,
 ) -> Analysis:
     """Every table of the runs; the same runs and seed give the same tables.
 
     null: of A/A pools. published: our figures beside the published ones. selectors: default, all built-in ones that the
-    first run has the columns for. UsageError for no run, runs that do not belong together, and a null without controls.
+    first run has the columns for. probes: of these runs; with `null`, their nulls. transfers: pairs of runs, unadapted
+    and adapted, that stand in the transfer table alone; with `null`, those that have copies on both sides.
+
+    UsageError for no run, runs that do not belong together, and a null without controls.
     """
     if not views:
         raise UsageError("Name at least one run directory to analyse.")
@@ -77,6 +88,11 @@ def analyse(
     if null:
         noise = tuple(noise_table(view, _rng(seed, 0, n)) for n, view in enumerate(views))
         views = [null_view(view, _rng(seed, 1, n)) for n, view in enumerate(views)]
+        transfers = [
+            (null_view(base, _rng(seed, 8, n)), null_view(adapted, _rng(seed, 9, n)))
+            for n, (base, adapted) in enumerate(transfers)
+            if base.controls and adapted.controls
+        ]
     first, others = views[0], views[1:]
     pool = first.first_round
     chosen = available(pool.samples) if selectors is None else tuple(selectors)
@@ -95,8 +111,18 @@ def analyse(
         for view in views
         if len(view.rounds) > 1 and len(complete_rounds(view.pool)) < 2
     ]
-    rounds = {view.name: rounds_table(view.name, view.pool, _rng(seed, 4)) for view in views if len(view.rounds) > 1}
-    ours = against_published(first, curves, table, length, rounds.get(first.name), compute) if published else None
+    rounds = {
+        view.name: rounds_table(view.name, view.pool, _rng(seed, 4), learns=view.strategy != "refine")
+        for view in views
+        if len(view.rounds) > 1
+    }
+    moved = [transfer_tables(group) for group in (views, *transfers)]
+    warnings += [warning for _, of_group in moved for warning in of_group]
+    transfer = tuple(one for tables, _ in moved for one in tables)
+    ours = None
+    if published:
+        found_so_far = Ours(curves, table, length, rounds.get(first.name), compute, transfer, tuple(probes))
+        ours = against_published(first, found_so_far)
     return Analysis(
         runs=tuple(map(run_head, views)),
         is_null=null,
@@ -110,6 +136,8 @@ def analyse(
         spread=spread_table(pool, found),
         rounds=tuple(one for one in rounds.values() if one is not None),
         regime=tuple(regime_table(first, other, rule, _rng(seed, 7)) for other in others for rule in RULES),
+        transfer=transfer,
+        probes=tuple(probes),
         compute=compute,
         published=ours,
         warnings=tuple(warnings),

@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from assay.core.records import Record
-from assay.report.analysis_words import count, p_words, share, tasks_for_gain, tasks_for_rate, with_interval
+from assay.report.analysis_words import (
+    count,
+    p_words,
+    share,
+    tasks_for_gain,
+    tasks_for_rate,
+    tasks_for_two_shares,
+    with_interval,
+)
 from assay.selection.curves import (
     Order,
     Success,
@@ -18,7 +26,7 @@ from assay.selection.curves import (
     selector_values,
     success_values,
 )
-from assay.selection.pool import Floats, Ints, Pool
+from assay.selection.pool import NO_VERDICT, Floats, Ints, Pool
 from assay.selection.selectors import Selector
 from assay.selection.shortlist import Shortlist
 from assay.stats.best_of_k import default_ks
@@ -47,7 +55,8 @@ class TwoRules(Record):
 
 class Scaling(Record):
     """Curves over K samples a task. fast_1: at least one success among K. speedup: geometric mean over tasks of the
-    fastest of K, the reference where there is none. selectors: success of the one sample that a selector keeps of K.
+    fastest of K, the reference where there is none. selectors: success of the one sample that a selector keeps of K;
+    selectors_in_words: what these curves support.
     """
 
     tasks: int
@@ -55,6 +64,7 @@ class Scaling(Record):
     fast_1: TwoRules
     speedup: TwoRules
     selectors: dict[str, TwoRules]
+    selectors_in_words: str
     in_words: str
 
 
@@ -89,7 +99,8 @@ def scaling(pool: Pool, selectors: Sequence[Selector], rng: np.random.Generator)
         fast_1=fast_1,
         speedup=_exponential(_two_rules(speedups, rng)),
         selectors=by_selector,
-        in_words=_scaling_words(len(pool.task_keys), fast_1),
+        selectors_in_words=_selectors_words(by_selector, len(pool.task_keys)),
+        in_words=_scaling_words(len(pool.task_keys), fast_1, _has_verdicts(pool)),
     )
 
 
@@ -146,8 +157,20 @@ def _exponential(logs: TwoRules) -> TwoRules:
     return TwoRules(raw=tuple(map(carried, logs.raw)), verified=tuple(map(carried, logs.verified)))
 
 
-def _scaling_words(tasks: int, fast_1: TwoRules) -> str:
+def _has_verdicts(pool: Pool) -> bool:
+    """False where programs were correct and none has a verdict: under KernelBench's rule."""
+    correct = pool.samples.is_correct
+    return not correct.any() or bool((pool.samples.verdict[correct] != NO_VERDICT).any())
+
+
+def _scaling_words(tasks: int, fast_1: TwoRules, has_verdicts: bool) -> str:
     last, raw = fast_1.verified[-1], fast_1.raw[-1]
+    if not has_verdicts:
+        return (
+            f"With {count(raw.k, 'sample')} a task, {with_interval(raw.value, raw.interval)} of {count(tasks, 'task')}"
+            " have a program with a point estimate above 1, noise included; this rule has no verdicts, so nothing more"
+            f" can be said. About {tasks_for_rate(raw.value)} tasks would bring that share to within 10 points."
+        )
     said = (
         f"With {count(last.k, 'sample')} a task, {with_interval(last.value, last.interval)} of {count(tasks, 'task')}"
         f" have a program with the verdict `faster`; the raw rule says {share(raw.value)}, noise included."
@@ -171,6 +194,26 @@ def _scaling_words(tasks: int, fast_1: TwoRules) -> str:
     )
 
 
+def _selectors_words(curves: Mapping[str, TwoRules], tasks: int) -> str:
+    """At the largest K: the best of the selectors that choose before timing everything, beside a random pick."""
+    last = {name: curve.verified[-1] for name, curve in curves.items()}
+    chance, choices = last.get("random-correct"), [n for n in last if n not in ("oracle", "random-correct")]
+    if chance is None or not choices:
+        return ""
+    best = max(choices, key=lambda name: last[name].value)
+    said = (
+        f"Of {count(chance.k, 'sample')} a task {best} keeps a verified one on {share(last[best].value)} of"
+        f" {count(tasks, 'task')}, a random correct sample is one on {share(chance.value)}."
+    )
+    needed = tasks_for_two_shares(*(min(1.0, max(0.0, last[name].value)) for name in (best, "random-correct")))
+    if needed is None:
+        said += " The two do not differ here, so there is no size to plan for."
+    else:
+        said += f" About {needed} tasks on each side would show such a difference of two separate runs; on one pool"
+        said += " the paired tests of the selectors need fewer."
+    return f"{said} The best of several curves is flattered by having been picked."
+
+
 def _first_words(
     orders: Mapping[Order, TwoRules], m: int | None, test: RandomPickTest | None, needed: int | None, tasks: int
 ) -> str:
@@ -181,13 +224,18 @@ def _first_words(
         return (
             f"Evaluating the first {last.k} of each task {how} solves"
             f" {with_interval(last.value, last.interval)} of {count(tasks, 'task')}; what the samples that were set"
-            " aside would have given is not known, so nothing is said of other orders or of more evaluations."
+            " aside would have given is not known, so nothing is said of other orders or of more evaluations. About"
+            f" {tasks_for_rate(last.value)} tasks would bring this share to within 10 points."
         )
     figures = {order: next(p.value for p in curve.verified if p.k == m) for order, curve in orders.items()}
     shown = ", ".join(f"{order} {share(figure)}" for order, figure in figures.items())
     said = f"With {count(m, 'evaluation')} a task the verified share of {count(tasks, 'task')} is: {shown}."
     if test.p_value is None:
-        return f"{said} On no task can a random order go either way, so these data cannot tell the orders apart."
+        return (
+            f"{said} On no task can a random order go either way, so these data cannot tell the orders apart, however"
+            f" many such tasks there are; about {tasks_for_rate(figures['random'])} tasks would bring the share itself"
+            " to within 10 points."
+        )
     is_supported = test.p_value <= ALPHA
     said += f" That the surprisal order differs from a random one is {'' if is_supported else 'not '}supported"
     said += f" (exact test over {count(test.deciding, 'deciding task')}, {p_words(test.p_value)})"

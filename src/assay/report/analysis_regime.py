@@ -11,7 +11,7 @@ import numpy as np
 
 from assay.core.records import Record
 from assay.report.analysis_runs import RunView
-from assay.report.analysis_words import samples_for_rho
+from assay.report.analysis_words import count, samples_for_rho
 from assay.selection.curves import Success, is_success
 from assay.selection.pool import Floats, Samples
 from assay.stats.correlation import Correlation, spearman
@@ -118,8 +118,11 @@ def _rows(tasks: tuple[RegimeTask, ...], rng: np.random.Generator) -> tuple[Regi
 def _words(first: str, second: str, test: SignTest, correlation: Correlation | None, tasks: int) -> str:
     said = sign_test_in_words(test, second, first)
     if correlation is None:
-        return f"{said} Coverage and benefit vary too little over {tasks} tasks to say where a second run pays."
-    said += f" Coverage and benefit correlate with rho = {correlation.rho:.2f} over {tasks} tasks"
+        return (
+            f"{said} Coverage and benefit vary too little over {count(tasks, 'task')} to say where a second run pays,"
+            f" or to plan for it; a correlation of 0.5 would take about {samples_for_rho(0.5)} tasks to show."
+        )
+    said += f" Coverage and benefit correlate with rho = {correlation.rho:.2f} over {count(tasks, 'task')}"
     if correlation.p_value is not None and correlation.p_value <= 0.05:
         side = "low" if correlation.rho < 0 else "high"
         return f"{said} (p = {correlation.p_value:.3g}): the benefit lies where coverage is {side}."

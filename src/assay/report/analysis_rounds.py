@@ -52,14 +52,18 @@ class RoundsTable(Record):
     in_words: str
 
 
-def rounds_table(run: str, pool: Pool, rng: np.random.Generator) -> RoundsTable | None:
-    """The table of a run with at least two complete rounds; None for others."""
+def rounds_table(run: str, pool: Pool, rng: np.random.Generator, learns: bool = True) -> RoundsTable | None:
+    """The table of a run with at least two complete rounds; None for others. learns: weights change between rounds.
+
+    Where they do not (refinement), a round is a turn, and keeping the best one adapts nothing: the rule is called
+    `best-turn`.
+    """
     if len(complete_rounds(pool)) < 2:
         return None
     paths: dict[Success, Trajectory] = {"raw": trajectory(pool, "raw"), "verified": trajectory(pool, "verified")}
     path = paths["verified"]
     rows = tuple(_row(step, pool.of_rounds([step])) for step in path.steps)
-    choices = {str(rule): step_choices(of_rule, rng) for rule, of_rule in paths.items()}
+    choices = {str(rule): _choices(of_rule, rng, learns) for rule, of_rule in paths.items()}
     test = sign_test(path.rates_SP[-1] - path.rates_SP[0])
     return RoundsTable(
         run=run,
@@ -68,7 +72,7 @@ def rounds_table(run: str, pool: Pool, rng: np.random.Generator) -> RoundsTable 
         incomplete=path.incomplete,
         choices=choices,
         test=test,
-        in_words=_words(rows, choices["verified"], test),
+        in_words=_words(rows, choices["verified"], test, learns),
     )
 
 
@@ -96,16 +100,32 @@ def _row(step: int, pool: Pool) -> RoundRow:
     )
 
 
-def _words(rows: tuple[RoundRow, ...], choices: tuple[StepChoice, ...], test: SignTest) -> str:
-    boa = choices[0]
-    said = (
-        f"Best-of-adaptation keeps round {boa.step} of {count(len(rows), 'round')} at {share(boa.in_batch)} verified,"
-    )
+def _choices(path: Trajectory, rng: np.random.Generator, learns: bool) -> tuple[StepChoice, ...]:
+    found = step_choices(path, rng)
+    return found if learns else (found[0].model_copy(update={"rule": "best-turn"}), *found[1:])
+
+
+def _words(rows: tuple[RoundRow, ...], choices: tuple[StepChoice, ...], test: SignTest, learns: bool) -> str:
+    boa, unit = choices[0], "round" if learns else "turn"
+    keeps = "Best-of-adaptation keeps" if learns else "The best by its own samples is"
+    said = f"{keeps} {unit} {boa.step} of {count(len(rows), unit)} at {share(boa.in_batch)} verified,"
     if boa.split is None:
         said += " a figure from the very samples that chose it, and too high."
     else:
         said += (
             " a figure from the very samples that chose it; chosen on one half of the samples and read from the other"
-            f" it is {share(boa.split)}, beside {share(rows[0].fast_1_verified)} in round {rows[0].round}."
+            f" it is {share(boa.split)}, beside {share(rows[0].fast_1_verified)} in {unit} {rows[0].round}."
         )
-    return f"{said} {sign_test_in_words(test, f'round {rows[-1].round}', f'round {rows[0].round}')}"
+    said += f" {sign_test_in_words(test, f'{unit} {rows[-1].round}', f'{unit} {rows[0].round}')}"
+    return f"{said}{_sharpening(rows)}" if learns else f"{said} No weights change between turns."
+
+
+def _sharpening(rows: tuple[RoundRow, ...]) -> str:
+    """What the rounds' own samples say of over-sharpening, which is never more than a hint."""
+    first, last = rows[0], rows[-1]
+    if first.mean_surprisal is None or last.mean_surprisal is None:
+        return ""
+    said = f" Mean surprisal goes from {first.mean_surprisal:.2f} to {last.mean_surprisal:.2f} nats a token"
+    if first.distinct is not None and last.distinct is not None:
+        said += f" and distinct programs from {share(first.distinct)} to {share(last.distinct)}"
+    return f"{said}, of samples that change with the weights: a probe (`assay probe`) tells the two apart."

@@ -193,7 +193,10 @@ def _none_supported(tested: Sequence[SelectorRow]) -> str:
         " chance (exact test, Holm)"
     )
     if test is None or test.p_value is None:
-        return f"{said}: on no task can a random pick go either way, so these data cannot tell them apart."
+        return (
+            f"{said}: on no task can a random pick go either way, so these data cannot tell them apart, however many"
+            " such tasks there are."
+        )
     said += (
         f"; the largest difference is that of {most.selector} ({share(test.observed / test.tasks)} against"
         f" {share(min(1.0, test.expected / test.tasks))}, {p_words(test.p_value)} before adjustment)"

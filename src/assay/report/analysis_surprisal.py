@@ -3,7 +3,7 @@
 import numpy as np
 
 from assay.core.records import Record
-from assay.report.analysis_words import count, inside, listed, p_words, samples_for_rho
+from assay.report.analysis_words import count, inside, listed, p_words, samples_for_rho, tasks_for_rate
 from assay.selection.diagnostics import SurprisalDiagnostics
 from assay.selection.outcomes import MIN_WITHIN_TASK_STD
 from assay.selection.pool import Floats, Pool, Samples
@@ -145,7 +145,10 @@ def _length_words(found: SurprisalDiagnostics, rhos: Floats) -> str:
     if needed := samples_for_rho(found.pooled.rho):
         said += f" A true correlation of that size would take about {needed} independent samples to show."
     if len(rhos) == 0:
-        return f"{said} Within a task no correlation exists, and a selector only ever chooses within one."
+        return (
+            f"{said} Within a task no correlation exists, and a selector only ever chooses within one: there is nothing"
+            " to plan for before some task has three correct samples that differ in both."
+        )
     test = signed_rank(rhos)
     said += f" Within tasks, which is what a selector can use, the mean is {rhos.mean():.2f}"
     said += f" over {count(len(rhos), 'task')} ({p_words(test.p_value)}, signed rank)"
@@ -173,4 +176,7 @@ def _spread_words(rows: list[SpreadRow]) -> str:
     said += f" there: {listed(flat)}." if flat else " there."
     if unknown:
         said += f" {count(unknown, 'task has', 'tasks have')} fewer than two correct samples, and no spread."
+    known = len(rows) - unknown
+    if known:
+        said += f" About {tasks_for_rate(len(flat) / known)} tasks would bring that share to within 10 points."
     return f"{said} A larger spread makes a choice possible, and does not show that it is a good one."

@@ -19,6 +19,7 @@ from assay.selection.outcomes import MIN_WITHIN_TASK_STD
 from assay.selection.pool import Floats
 from assay.stats.clustered import PathRho, rho_path
 from assay.stats.correlation import spearman, within_task_std
+from assay.stats.power import tasks_for_interval
 
 RULES = ("verified", "raw")
 BOTTOM = 0.25
@@ -52,6 +53,7 @@ class ProbeRow(Record):
 class ProbeTable(Record):
     """A probe of `run`. correct: samples of the pool with a speedup, of `samples` in all, of `tasks` tasks.
 
+    is_null: the speedups are those of identical copies of the references, see `probe_null`.
     agreement: largest difference, in nats a token, between what a pool's samples were drawn with and what the step of
     those same weights says of them; None where no step has these weights. spent: on scoring, beside the run's ledger.
     """
@@ -66,6 +68,7 @@ class ProbeTable(Record):
     agreement: float | None
     spent: Spend
     in_words: str
+    is_null: bool = False
 
 
 def probe_tables(run: Path) -> tuple[ProbeTable, ...]:
@@ -73,8 +76,8 @@ def probe_tables(run: Path) -> tuple[ProbeTable, ...]:
     return tuple(probe_table(run, one) for one in stored_probes(run))
 
 
-def probe_table(run: Path, found: Probe) -> ProbeTable:
-    """The table of a probe, as far as it has come; the same probe gives the same table."""
+def probe_table(run: Path, found: Probe, is_null: bool = False) -> ProbeTable:
+    """The table of a probe, as far as it has come; the same probe gives the same table. is_null: as `ProbeTable`."""
     samples = found.pool.samples
     tokens_N = np.array([one.n_tokens for one in samples], float)
     sums_SN = np.array([[step.sums[one.id] for one in samples] for step in found.steps])
@@ -106,6 +109,7 @@ def probe_table(run: Path, found: Probe) -> ProbeTable:
         agreement=_agreement(found, sums_SN, tokens_N),
         spent=found.spent,
         in_words=_words(rows, len(samples), len(set(tasks))),
+        is_null=is_null,
     )
 
 
@@ -160,7 +164,7 @@ def _words(rows: Sequence[ProbeRow], samples: int, tasks: int) -> str:
         assert rho is not None and begun is not None  # there is always a point estimate
         rule = "verified" if last.rho["verified"] else "raw"
         now, before = (getattr(one, where) for one in (rho, begun))
-        said.append(_change(where, rule, before, now, first.step, last.step))
+        said.append(_change(where, rule, before, now, first.step, last.step, tasks))
     if last.is_arbitrary:
         said.append(
             f"At step {last.step} surprisal varies by {last.spread:.3f} nats a token within a task, below"
@@ -169,7 +173,7 @@ def _words(rows: Sequence[ProbeRow], samples: int, tasks: int) -> str:
     return " ".join(said)
 
 
-def _change(where: str, rule: str, before: PathRho, now: PathRho, first: int, last: int) -> str:
+def _change(where: str, rule: str, before: PathRho, now: PathRho, first: int, last: int, tasks: int) -> str:
     place = "over all of them" if where == "overall" else "in the least surprising quartile"
     if before.rho is None or now.rho is None or now.change is None:
         return f"{place[:1].upper()}{place[1:]}, surprisal and {rule} speedup have no correlation to compare."
@@ -179,12 +183,21 @@ def _change(where: str, rule: str, before: PathRho, now: PathRho, first: int, la
     )
     interval = now.change_interval
     if interval is None:
-        return f"{said}; too few tasks, or too uniform ones, for an interval of the change, so none is claimed."
+        return (
+            f"{said}; too few tasks, or too uniform ones, for an interval of the change, so none is claimed, and there"
+            " is no spread to plan by."
+        )
     shown = (
         f"{said} (change {now.change:+.2f}, {interval.level:.0%} interval {interval.low:+.2f} to {interval.high:+.2f})"
     )
+    needed = tasks_for_interval(now.change, interval.low, interval.high, tasks)
+    plan = "" if needed is None else f"; about {needed} tasks like these would show one of that size"
     if interval.high < 0:
-        return f"{shown}: the data support that the faster programs have become less surprising beside the others."
+        return (
+            f"{shown}: the data support that the faster programs have become less surprising beside the others{plan}."
+        )
     if interval.low > 0:
-        return f"{shown}: the data support that the faster programs have become more surprising beside the others."
-    return f"{shown}: the data do not support a change."
+        return (
+            f"{shown}: the data support that the faster programs have become more surprising beside the others{plan}."
+        )
+    return f"{shown}: the data do not support a change{plan}."

@@ -1,5 +1,6 @@
 """What the numbers of a run support, and what they do not, in words."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from assay.core.records import Verdict
@@ -13,10 +14,54 @@ def in_words(tables: RunTables) -> str:
     lines = [line for line in tables.tasks if line.samples]
     if not lines:
         return "Nothing was sampled, so nothing can be said."
-    said = [_wins(lines), _raw_rule(lines), _controls([control for line in tables.tasks for control in line.controls])]
+    controls = [control for line in tables.tasks for control in line.controls]
+    if has_verdicts(lines):
+        said = [_wins(lines), _raw_rule(lines), _controls(controls)]
+    else:
+        said = [_published_rule(lines), _published_controls(controls)]
     if not tables.is_complete:
         said.insert(0, "The run is not complete.")
     return " ".join(text for text in said if text)
+
+
+def copies_in_words(copies: Sequence[Measured]) -> str:
+    """What was said of identical copies: of one its verdict and ratio, of several the counts and the range."""
+    called = Counter(str(one.verdict or one.status) for one in copies)
+    ratios = [one.ratio for one in copies if one.ratio is not None]
+    if not copies:
+        return "-"
+    if len(copies) == 1:
+        return f"{called.most_common()[0][0]} {f'{ratios[0]:.2f}x' if ratios else '-'}"
+    between = f" {min(ratios):.2f}x to {max(ratios):.2f}x" if ratios else ""
+    return f"{', '.join(f'{count} {verdict}' for verdict, count in called.most_common())}{between}"
+
+
+def has_verdicts(lines: Sequence[TaskLine]) -> bool:
+    """False where programs were timed and none has a verdict: under KernelBench's rule."""
+    timed = [
+        one for line in lines for one in (line.picked, line.again, *line.controls) if one and one.ratio is not None
+    ]
+    return not timed or any(one.verdict is not None for one in timed)
+
+
+def _published_rule(lines: Sequence[TaskLine]) -> str:
+    correct, fast = sum(line.correct for line in lines), sum(line.fast_raw for line in lines)
+    if not correct:
+        return "No sample is correct, so no speed was measured."
+    won = sum(line.fast_raw > 0 for line in lines)
+    return (
+        f"Judged by KernelBench's rule, which compares two mean times and has no verdict: it calls {fast} of"
+        f" {_count(correct, 'correct sample')} fast. Tasks with such a sample: {rate_in_words(won, len(lines))} How"
+        " many of them are faster programs and how many lucky measurements this rule cannot say; a run judged in pairs"
+        " can."
+    )
+
+
+def _published_controls(controls: Sequence[Measured]) -> str:
+    if not controls:
+        return "No identical program was measured beside them, so the noise is not shown here."
+    called = sum(one.is_fast_raw for one in controls)
+    return f"Identical copies of the references that it called fast: {rate_in_words(called, len(controls), 'copies')}"
 
 
 def _wins(lines: Sequence[TaskLine]) -> str:

@@ -103,8 +103,9 @@ class RunConfig(Record):
     device: what programs are timed on, one device or several; `auto` is the first CUDA device, or the CPU.
     model_device: what a local model runs on, by default the first of `device`; for the names of both see
     `assay.runs.devices`. controls: evaluate `null_evaluations` identical copies of each reference too, each measured
-    by itself; by default as `default_copies` has it. remeasure: how many of a task's fastest candidates are measured again at the end. budget: what the
-    search may spend. start: `RUN:STEP`, the adapter of another run to begin from.
+    by itself; by default as many as `default_copies` says. remeasure: how many of a task's fastest candidates are
+    measured again at the end. budget: what the search may spend. start: `RUN:STEP`, the adapter of another run to begin
+    from.
     """
 
     strategy: StrategyConfig = BestOfNConfig()

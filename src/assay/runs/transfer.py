@@ -93,20 +93,26 @@ def learned_tasks(run: Path) -> frozenset[str]:
         return frozenset(task.key for task in _trained(stored_config(store.config, run), store.tasks()))
 
 
+def sides_in(folder: Path) -> tuple[Path, Path] | None:
+    """(base, adapted) where `folder` is that of a transfer; None otherwise."""
+    sides = folder / BASE, folder / ADAPTED
+    return sides if all(map(holds_run, sides)) else None
+
+
 def transfers_beside(run: Path) -> tuple[tuple[Path, Path], ...]:
-    """(base, adapted) of each transfer of `run` whose folder lies in the same one as `run` itself, also one of both
-    ways (`there`, `back`).
+    """(base, adapted) of each complete transfer of `run` whose folder lies in the same one as `run` itself, also one of
+    both ways (`there`, `back`).
     """
     beside = run.resolve().parent
     found = []
     for adapted in sorted((*beside.glob(f"*/{ADAPTED}"), *beside.glob(f"*/*/{ADAPTED}"))):
-        base = adapted.with_name(BASE)
-        if not (holds_run(base) and holds_run(adapted)):
+        sides = sides_in(adapted.parent)
+        if sides is None:
             continue
-        with RunStore.open(adapted) as store:
-            start = store.config.get("start")
-        if isinstance(start, str) and Path(start.rpartition(":")[0]).resolve() == run.resolve():
-            found.append((base, adapted))
+        with RunStore.open(sides[0]) as base, RunStore.open(adapted) as store:
+            start, is_complete = store.config.get("start"), base.is_complete() and store.is_complete()
+        if is_complete and isinstance(start, str) and Path(start.rpartition(":")[0]).resolve() == run.resolve():
+            found.append(sides)
     return tuple(found)
 
 

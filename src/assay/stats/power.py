@@ -73,6 +73,18 @@ def tasks_for_signed_rank(
     return _with_ties(needed, len(moved), len(d), alpha, alternative)
 
 
+def tasks_for_interval(estimate: float, low: float, high: float, n: int, power: float = 0.8) -> int | None:
+    """Tasks at which an interval like this one, of `n` tasks and level 95%, would leave 0 out with that power.
+
+    n ((z_0.025 + z_power) s / estimate)^2, s = (high - low) / (2 z_0.025): a standard error that falls as one over the
+    root of n. None for an estimate of 0.
+    """
+    if estimate == 0:
+        return None
+    z = _z(0.025)
+    return ceil(n * ((z + _z(1 - power)) * (high - low) / (2 * z) / estimate) ** 2 - 1e-9)
+
+
 def _z_alpha(alpha: float, alternative: str) -> float:
     return _z(alpha / 2 if alternative == "two-sided" else alpha)
 
@@ -123,7 +135,8 @@ def mcnemar_in_words(
     """One sentence on who succeeds where the other does not, and what that supports. adjusted_p: after Holm, say."""
     if test.n == 0:
         return f"{a} and {b} share no {what}, so nothing can be said of a difference."
-    facts = f"Of {test.n} {_counted(test.n, what)}, {a} alone succeeds on {test.only_a} and {b} alone on {test.only_b} (exact McNemar"
+    succeeds = f"{a} alone succeeds on {test.only_a} and {b} alone on {test.only_b} (exact McNemar"
+    facts = f"Of {test.n} {_counted(test.n, what)}, {succeeds}"
     needed = tasks_for_mcnemar(test, alpha)
     leader = (a, b) if test.only_a > test.only_b else (b, a)
     pairs = _Pairs(test.n, test.only_a + test.only_b, what)
@@ -158,8 +171,8 @@ def signed_rank_in_words(
         return f"{a} and {b} share no {what} with a speedup on both sides, so nothing can be said of a difference."
     ratio = float(np.exp(d.mean()))
     facts = (
-        f"Over {len(d)} {_counted(len(d), what)} the speedup of {a} is {ratio:.3g} times that of {b} in the geometric mean"
-        f" (Wilcoxon signed-rank statistic {test.statistic:g},"
+        f"Over {len(d)} {_counted(len(d), what)} the speedup of {a} is {ratio:.3g} times that of {b} in the geometric"
+        f" mean (Wilcoxon signed-rank statistic {test.statistic:g},"
     )
     leader = (a, b) if test.rank_sum_positive > test.rank_sum_negative else (b, a)
     needed = tasks_for_signed_rank(d, test.alternative, alpha)
@@ -198,7 +211,8 @@ def _sentence(
         said = f"{shown}: the data support a difference in favour of {leader[0]} over {leader[1]}"
         return f"{said}." if needed is None else f"{said}; about {needed} {what} would show one of this size again."
     if smallest_p(pairs.differing, test.alternative) > alpha:
-        few = f"{pairs.differing} {_counted(pairs.differing, what)} that {'differs' if pairs.differing == 1 else 'differ'}"
+        differ = "differs" if pairs.differing == 1 else "differ"
+        few = f"{pairs.differing} {_counted(pairs.differing, what)} that {differ}"
         verdict = f"with only {few} no outcome could have been significant"
     else:
         verdict = "the data do not support a difference"
@@ -210,4 +224,6 @@ def _sentence(
 
 def _counted(n: int, what: str) -> str:
     """The name of what is counted, which is a plural, for n of them."""
-    return what.removesuffix("s") if n == 1 else what
+    if n != 1:
+        return what
+    return f"{what.removesuffix('ies')}y" if what.endswith("ies") else what.removesuffix("s")
