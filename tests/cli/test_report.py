@@ -65,6 +65,9 @@ def test_the_page_of_a_run_lies_in_its_directory(run):
 def test_the_demo_leaves_a_page_of_its_two_runs_compared(cli, tiny, tmp_path):
     pytest.importorskip("altair")
     code, _, err = cli("demo", "--model", tiny, "-k", "2", "--out", tmp_path / "run")
-    assert code == 0 and f"A page with charts, code and timings, the two runs compared: {tmp_path / 'run' / 'report.html'}" in err
+    assert (
+        code == 0
+        and f"A page with charts, code and timings, the two runs compared: {tmp_path / 'run' / 'report.html'}" in err
+    )
     page = (tmp_path / "run" / "report.html").read_text()
     assert len(page) > 500_000 and 'id="comparison"' in page and 'id="adaptation"' in page

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,9 @@ from stored_runs import BEST_OF_N, FAST, NONE, SAME, TTT, WRONG, store_run
 from assay.core.errors import UsageError
 from assay.report.compare import compare_directories
 from assay.report.compare_cut import Budget, parse_budget
+from assay.report.compare_runs import Arm, check, read_compared
 from assay.report.compare_tests import difference_interval
+from assay.runs.store import RunStore
 from assay.stats.paired import McNemar, SignTest
 
 LOSES, WINS = [[SAME, SAME, WRONG, NONE]], [[FAST, SAME, WRONG, NONE]]
@@ -211,6 +214,26 @@ def test_other_rules_are_refused_by_name_or_warned_of(tmp_path, change, what):
         compare_directories([a, b])
     assert what in str(refusal.value)
     assert any(what in warning for warning in compare_directories([a, b], is_anyway=True).warnings)
+
+
+def on_device(directory, device):
+    """The run, as if its programs had been timed on `device`."""
+    with RunStore.open(directory) as store:
+        (run,) = read_compared([store])
+    looks = {
+        key: look.model_copy(update={"provenance": look.provenance.model_copy(update={"device": device})})
+        for key, look in run.looks.items()
+    }
+    return dataclasses.replace(run, label=directory.name, looks=looks)
+
+
+def test_two_devices_of_one_name_are_alike_and_two_names_are_not(tmp_path):
+    a, b = (store_run(tmp_path / name, {"1": WINS, "2": LOSES}) for name in "ab")
+    first, second = on_device(a, "cuda:0 (NVIDIA H100 (80 GB))"), on_device(b, "cuda:1 (NVIDIA H100 (80 GB))")
+    assert not any("devices differ" in one for one in check([Arm("a", (first,)), Arm("b", (second,))], is_anyway=False))
+    other = on_device(b, "cuda:0 (NVIDIA H200)")
+    with pytest.raises(UsageError, match=r"devices differ \(a: NVIDIA H100 \(80 GB\); b: NVIDIA H200\)"):
+        check([Arm("a", (first,)), Arm("b", (other,))], is_anyway=False)
 
 
 def test_settings_of_the_evaluator_and_seeds_are_warned_of_by_name(tmp_path):

@@ -1,12 +1,15 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from page_runs import HOSTILE, adapted, best_of_n, hostile, make_run
 
 from assay.core.errors import UsageError
 from assay.core.ledger import Spend
+from assay.core.records import Status, Verdict
 from assay.report.page_model import read_report
 from assay.runs.probe import PROBE_FOLDER, ProbeStep, read_pool
 
@@ -15,9 +18,16 @@ pytest.importorskip("jinja2")
 pytest.importorskip("vl_convert")
 
 from assay.report import page as page_module
+from assay.report.adaptation import Adaptation
 from assay.report.charts import report_charts, teacher_mode
 from assay.report.page import as_json, plain, prose, write_page
 from assay.report.page_sections import sections
+from assay.report.tables import Measured
+from assay.report.words import copies_in_words
+from assay.strategies.notes import StepNote
+
+COUNTS = {"groups": 2, "constant": 2, "items": 0, "why_not": "", "is_stopped": False, "mean_reward": 0.0}
+NOTHING_LEARNED: dict[str, Any] = COUNTS | dict.fromkeys(("drift", "loss", "grad_norm", "sampler_gap"))
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +78,31 @@ def test_each_chart_in_the_page_has_its_data(written):
     assert named == set(charts) and len(named) > 12
     for chart in charts.values():
         assert chart["rows"] and all(len(row) == len(chart["columns"]) for row in chart["rows"])
+
+
+def test_rounds_say_whether_weights_were_updated_after_them(tmp_path):
+    report = read_report([adapted(tmp_path / "run")])
+    (found,) = [one for one in sections(report, {}) if one.id == "adaptation"]
+    assert found.tables[0].columns[:2] == ("round", "updated after it")
+    assert [row.cells[:2] for row in found.tables[0].rows] == [("0", "-"), ("1", "-"), ("2", "-")]
+    notes = tuple(StepNote(round=n, role="search", is_updated=n == 1, **NOTHING_LEARNED) for n in range(3))
+    known = report.runs[0].tables.model_copy(update={"adaptation": Adaptation(steps=notes, rounds=None, in_words="")})
+    report = replace(report, runs=(replace(report.runs[0], tables=known),))
+    (found,) = [one for one in sections(report, {}) if one.id == "adaptation"]
+    assert [row.cells[1] for row in found.tables[0].rows] == ["no", "yes", "no"]
+
+
+def copy(ratio, verdict=Verdict.UNDECIDED):
+    fields = {"candidate_hash": None, "status": Status.CORRECT, "verdict": verdict, "low": 0.9, "high": 1.1, "raw": 1.0}
+    return Measured(ratio=ratio, **fields)
+
+
+def test_identical_copies_are_counted_by_verdict_with_their_range():
+    assert copies_in_words([]) == "-"
+    assert copies_in_words([copy(1.004)]) == "undecided 1.00x"
+    assert (
+        copies_in_words([copy(0.98), copy(1.02), copy(1.2, Verdict.FASTER)]) == "2 undecided, 1 faster 0.98x to 1.20x"
+    )
 
 
 def test_a_run_without_any_sample_gives_a_page_that_says_so(tmp_path):

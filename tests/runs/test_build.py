@@ -8,7 +8,15 @@ from fakes import FakeEvaluator
 from assay.core.errors import PolicyError, UsageError
 from assay.policies.models import REGISTRY
 from assay.runs import lifecycle
-from assay.runs.build import chosen_tasks, default_chunk, first_available, prompt_of, reference_copy, resolve, strategy_of
+from assay.runs.build import (
+    chosen_tasks,
+    default_chunk,
+    first_available,
+    prompt_of,
+    reference_copy,
+    resolve,
+    strategy_of,
+)
 from assay.runs.config import load_config
 from assay.runs.plan import plan_run
 from assay.runs.single import reference_task

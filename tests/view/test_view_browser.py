@@ -1,5 +1,3 @@
-import os
-import shutil
 from urllib.parse import quote
 
 import pytest
@@ -9,11 +7,7 @@ from assay.core.ledger import Spend
 from assay.runs.store import RunStore
 
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = os.environ.get("ASSAY_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; name one with ASSAY_CHROMIUM"),
-]
+pytestmark = pytest.mark.browser
 
 EVIL = (
     "</pre></textarea><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -21,18 +15,10 @@ EVIL = (
 )
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as engine:
-        started = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
 @pytest.fixture
-def page(browser):
+def page(chromium):
     """A page that keeps what it complained about, and what it asked for."""
-    page = browser.new_page()
+    page = chromium.new_page()
     page.complaints, page.asked = [], []
     page.on("console", lambda message: page.complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: page.complaints.append(str(error)))

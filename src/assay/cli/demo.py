@@ -14,9 +14,11 @@ TASKS = ("topk_by_sort", "gather_rows_loop", "batched_dot_loop", "column_max_loo
 MODELS = ("qwen2.5-coder-0.5b", "smollm2-135m")
 SAMPLES = 16
 SAMPLING = {"sampling.max_tokens": 64, "sampling.temperature": 1.0}
-# One update, on two of the tasks, between two rounds of samples.
+COPIES = 2  # identical copies of each reference
+# One update, on two of the tasks, between two rounds of samples. Of so few samples hardly one is verified faster, and
+# where all rewards are equal there is nothing to learn: the raw ratio pays correct programs too.
 ADAPTED_TASKS = ("topk_by_sort", "batched_dot_loop")
-ADAPTATION = {"strategy.type": "ttt", "strategy.steps": 1, "tasks.ids": ADAPTED_TASKS}
+ADAPTATION = {"strategy.type": "ttt", "strategy.steps": 1, "strategy.reward.type": "raw", "tasks.ids": ADAPTED_TASKS}
 ADAPTED_SAMPLES = 8
 
 
@@ -59,7 +61,7 @@ def demo_command(
     if not dry_run:
         say(
             f"Asks a small model {k} times for a faster program for each of {len(TASKS)} tasks, runs and times what it"
-            f" writes, and puts an identical copy of each reference beside it: on {TASKS[-1]}, and for the copies,"
+            f" writes, and puts identical copies of each reference beside it: on {TASKS[-1]}, and for the copies,"
             " there is nothing to be won. Then it adapts the model for one step to two of the tasks."
         )
     if model is None and not dry_run:
@@ -86,7 +88,8 @@ def _steps(options: dict[str, Any], k: int) -> "dict[str, Resolved]":
     from assay.runs.build import is_trainable
     from assay.runs.config import load_config
 
-    steps = {"best-of-n": resolved_run(load_config(None, options | {"strategy.k": k, "tasks.ids": TASKS}))}
+    drawn = {"strategy.k": k, "tasks.ids": TASKS, "null_evaluations": COPIES}
+    steps = {"best-of-n": resolved_run(load_config(None, options | drawn))}
     if k > 1 and is_trainable(options["model"]):
         settings = options | ADAPTATION | {"strategy.k": min(k, ADAPTED_SAMPLES)}
         steps["adaptation"] = resolved_run(load_config(None, settings))
@@ -131,6 +134,8 @@ def _write_page(runs: list[Path], directory: Path) -> Path | None:
     page = write_runs_page(runs, directory / "report.html")
     compares = ", the two runs compared" if len(runs) > 1 else ""
     say(
-        f"A page with charts, code and timings{compares}: {page}" if page else f"For a page with charts and code: {HINT}"
+        f"A page with charts, code and timings{compares}: {page}"
+        if page
+        else f"For a page with charts and code: {HINT}"
     )
     return page

@@ -9,7 +9,7 @@ from assay.cli.console import print_json, print_table, print_text
 from assay.cli.refinement_page import show_refinement
 from assay.report.adaptation import Adaptation
 from assay.report.tables import Measured, RunTables, TaskLine, run_tables
-from assay.report.words import in_words
+from assay.report.words import copies_in_words, in_words
 from assay.runs.budget import budget_words
 from assay.runs.store import RunStore
 from assay.strategies.notes import StepNote
@@ -118,7 +118,7 @@ UPDATE_COLUMNS: dict[str, Callable[[StepNote], str]] = {
 
 def _task_row(line: TaskLine, shared: str) -> tuple[str, ...]:
     counts = (f"{line.correct}/{line.samples}", str(line.fast_raw), str(line.fast_verified))
-    again, control = _interval(line.again), _control(line.control)
+    again, control = _interval(line.again), copies_in_words(line.controls)
     return (line.task.removeprefix(shared), *counts, _ratio(line.picked), again, control)
 
 
@@ -134,7 +134,3 @@ def _interval(one: Measured | None) -> str:
     if one.verdict is None:  # by KernelBench's rule, which knows no interval
         return f"{one.ratio:.2f}x, no verdict"
     return f"{one.verdict} {one.ratio:.2f}x [{one.low:.2f}, {one.high:.2f}]"
-
-
-def _control(one: Measured | None) -> str:
-    return "-" if one is None else f"{one.verdict or one.status} {_ratio(one)}"

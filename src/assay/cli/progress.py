@@ -69,7 +69,8 @@ class Narrator:
             case RoundStarted():
                 self._pace = Pace(event.round, event.samples, event.stored, time.monotonic())
                 there = f", {event.stored} of them are there already" if event.stored else ""
-                self._line(f"round {event.round}: {event.tasks} tasks, {event.samples} samples{there}")
+                tasks = "1 task" if event.tasks == 1 else f"{event.tasks} tasks"
+                self._line(f"round {event.round}: {tasks}, {event.samples} samples{there}")
                 self._now(f"round {event.round}: sampling")
             case SamplesDrawn():
                 self._sampled(event)
@@ -83,7 +84,8 @@ class Narrator:
             case RemeasuringStarted():
                 self._looks, self._expected = [], event.candidates
                 if event.candidates:
-                    self._line(f"measuring the {event.candidates} fastest again, in fresh processes on fresh inputs")
+                    which = "fastest" if event.candidates == 1 else f"{event.candidates} fastest"
+                    self._line(f"measuring the {which} again, in fresh processes on fresh inputs")
                     self._now(f"measuring again 0 of {event.candidates} programs")
             case RoundFinished():
                 self._line(f"round {event.round}: done")
@@ -116,7 +118,7 @@ class Narrator:
         self._pace.judged(found.task_key, len(self._looks), self._expected)
         if len(self._looks) == self._expected:
             self._line(f"    {_summary(self._looks)}")
-            self._paced("sampling" if self._pace.left else f"round {self._pace.round}: all judged")
+            self._paced("sampling" if self._pace.left else "all judged")
         else:
             rate = self._pace.evaluations_a_second(len(self._looks), time.monotonic())
             shown = "" if rate is None else f", {rate:.1f} a second"

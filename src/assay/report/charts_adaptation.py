@@ -69,7 +69,7 @@ def trajectory_chart(runs: Sequence[AdaptedRun]) -> Chart | None:
     if not rows:
         return None
     names = [run.name for run in runs]
-    x = alt.X("round:O", title="round (updates made)", axis=alt.Axis(labelAngle=0))
+    x = alt.X("round:O", title="round", axis=alt.Axis(labelAngle=0))
     top = max(row.fast_1_verified for run in runs for row in run.table.rows)
     scale = alt.Scale(domain=[0, min(1.0, max(0.1, 1.15 * top))], nice=False)
     y = alt.Y("verified:Q", title="samples verified faster", axis=alt.Axis(format="%"), scale=scale)
@@ -124,7 +124,7 @@ def task_trajectory_chart(runs: Sequence[AdaptedRun]) -> Chart | None:
         return None
     tasks = list(dict.fromkeys(str(row[2]) for row in rows))
     is_few = len(tasks) <= 5
-    x = alt.X("round:O", title="round (updates made)", axis=alt.Axis(labelAngle=0))
+    x = alt.X("round:O", title="round", axis=alt.Axis(labelAngle=0))
     y = alt.Y("rate:Q", title="samples verified faster", axis=SHARES, scale=alt.Scale(domain=[0, 1], padding=4))
     color = alt.Color("task:N", scale=colours(tasks), legend=alt.Legend(title=None)) if is_few else alt.value(BLUE)
     dash = alt.StrokeDash("task:N", scale=dashes(tasks), legend=alt.Legend(title=None)) if is_few else alt.value([1, 0])
@@ -242,7 +242,7 @@ def _lines(
     series = list(dict.fromkeys(str(row[2]) for row in rows))
     runs = list(dict.fromkeys(str(row[0]) for row in rows))
     scale = alt.Scale(domain=[-1, 1]) if is_signed else alt.Scale(domainMin=0)
-    x = alt.X("round:O", title="round (updates made)", axis=alt.Axis(labelAngle=0))
+    x = alt.X("round:O", title="round", axis=alt.Axis(labelAngle=0))
     y = alt.Y("value:Q", title=titles[0], scale=scale)
     legend = alt.Legend(title=None)
     color = alt.Color("series:N", scale=colours(series), legend=legend)

@@ -10,6 +10,7 @@ from assay.report.charts_base import Chart, shared_prefix
 from assay.report.page_model import Report, ReportedRun
 from assay.report.refinement import Refined
 from assay.report.tables import Measured, TaskLine
+from assay.report.words import copies_in_words
 from assay.runs.budget import budget_words
 from assay.stats.correlation import Correlation
 
@@ -125,7 +126,7 @@ def _results(report: Report) -> Section:
         tables.append(
             Table(
                 "Tasks" if len(report.runs) == 1 else f"Tasks of {run.name}",
-                ("task", "best, measured again", "first look", "identical copy", "faster", "raw > 1", "correct", "of"),
+                ("task", "best, measured again", "first look", "identical copy", "faster", "raw > 1", "correct"),
                 tuple(rows),
                 text_columns=4,
             )
@@ -135,12 +136,9 @@ def _results(report: Report) -> Section:
 
 
 def _task_cells(line: TaskLine, shared: str) -> tuple[str, ...]:
-    counts = (line.fast_verified, line.fast_raw, line.correct, line.samples)
     first = "-" if line.picked is None else _ratio(line.picked.ratio)
-    copy = (
-        "-" if line.control is None else f"{line.control.verdict or line.control.status} {_ratio(line.control.ratio)}"
-    )
-    return (line.task.removeprefix(shared), _look(line.again), first, copy, *map(str, counts))
+    counts = (str(line.fast_verified), str(line.fast_raw), f"{line.correct} of {line.samples}")
+    return (line.task.removeprefix(shared), _look(line.again), first, copies_in_words(line.controls), *counts)
 
 
 def _run(report: Report) -> Section:
@@ -230,10 +228,12 @@ def _lengths(found: Analysis) -> Table:
 def _adaptation(report: Report, found: Analysis) -> Section:
     tables = []
     for table in found.rounds:
+        learned = _learned_from(report, table.run)
         rows = [
             Row(
                 (
                     str(row.round),
+                    learned.get(row.round, "-"),
                     share(row.fast_1_verified),
                     share(row.fast_1_raw),
                     share(row.correct),
@@ -243,11 +243,31 @@ def _adaptation(report: Report, found: Analysis) -> Section:
             )
             for row in table.rows
         ]
-        columns = ("round", "verified", "raw rule", "correct", "distinct programs", "mean surprisal")
+        columns = (
+            "round",
+            "updated after it",
+            "verified",
+            "raw rule",
+            "correct",
+            "distinct programs",
+            "mean surprisal",
+        )
         tables.append(Table(f"Rounds of {table.run}", columns, tuple(rows), words=table.in_words))
     words = [run.tables.adaptation.in_words for run in report.runs if run.tables.adaptation is not None]
     tables += [_turns(run.name, run.tables.refinement) for run in report.runs if run.tables.refinement is not None]
     return Section("adaptation", "Adaptation", tuple(words), tuple(tables))
+
+
+def _learned_from(report: Report, name: str) -> dict[int, str]:
+    """By round of a run, whether weights were updated after it: a round of equal rewards teaches nothing."""
+    notes = [
+        note
+        for run in report.runs
+        if run.name == name and run.tables.adaptation is not None
+        for note in run.tables.adaptation.steps
+    ]
+    updated = {note.round for note in notes if note.is_updated}
+    return {note.round: "yes" if note.round in updated else "no" for note in notes}
 
 
 def _turns(run: str, found: Refined) -> Table:

@@ -160,7 +160,7 @@ function facts(one) {
   if (look) {
     pairs.push(["speedup", interval(look)], ["raw rule's ratio", look[E.raw] === null ? null : shown(look[E.raw], "ratio")]);
     pairs.push(["measured again", one.program.again ? `${one.program.again[E.verdict] ?? one.program.again[E.status]} ${interval(one.program.again)}` : null]);
-    pairs.push(["margin", look[E.margin] === null ? null : shown(look[E.margin], "share")], ["smallest gain seen", look[E.effect] === null ? null : shown(look[E.effect], "share")]);
+    pairs.push(["margin", look[E.margin] === null ? null : shown(look[E.margin], "share")], ["smallest gain it would see", look[E.effect] === null ? null : shown(look[E.effect], "share")]);
     pairs.push(["timed", look[E.pairs] === null ? null : `${look[E.pairs]} pairs in ${look[E.replicates]} fresh processes`]);
     pairs.push(["candidate, reference", look[E.candidate_ms] === null ? null : `${look[E.candidate_ms]} ms, ${look[E.reference_ms]} ms (medians)`]);
     pairs.push(["flags", look[E.flags] || null], ["judged on", DATA.runs[one.r].places[look[E.where]]], ["evaluation took", `${shown(look[E.seconds], "seconds")} s`]);
