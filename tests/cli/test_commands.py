@@ -107,7 +107,7 @@ def test_demo_searches_five_tasks_with_controls_and_then_adapts_to_two(cli, tiny
     assert len(document["adaptation"]["tasks"]) == 2 and len(document["adaptation"]["adaptation"]["steps"]) == 2
     assert "identical copy" in err
     with RunStore.open(tmp_path / "run" / "best-of-n") as store:
-        assert len(store.evaluations(Purpose.CONTROL)) == 5
+        assert len(store.evaluations(Purpose.CONTROL)) == 10
 
 
 @pytest.mark.parametrize(("options", "steps"), [((), {"best-of-n", "adaptation"}), (("-k", "1"), {"best-of-n"})])

@@ -30,7 +30,7 @@ def test_a_dry_run_counts_all_rounds_and_resolves_every_option(cli, tmp_path, mo
 
 
 def test_the_recipe_is_a_valid_run(cli):
-    code, out, _ = cli("run", "ttt", "--recipe", ROOT / "recipes" / "ttt-small.toml", "--dry-run", "--json")
+    code, out, _ = cli("run", "ttt", "--recipe", ROOT / "recipes" / "small" / "ttt.toml", "--dry-run", "--json")
     plan = json.loads(out)
     assert code == 0 and plan["strategy"] == "ttt" and plan["device"] == "cpu" and plan["samples"] == 48
 
