@@ -7,11 +7,12 @@ row), so asking for more rows leaves the first ones as they were where the serve
 
 import asyncio
 import ipaddress
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 from urllib.parse import urlsplit
 
+from assay.core.concurrency import together
 from assay.core.errors import PolicyError, UsageError
 from assay.core.protocols import Capabilities, Draw, LoraConfig, Trainer
 from assay.core.records import Completion, Prompt, SamplingParams, Scored, content_hash
@@ -24,8 +25,6 @@ from assay.policies.openai_scoring import score_tokens
 from assay.policies.openai_settings import Address, ServerSettings, parse_address
 from assay.policies.probe_logprobs import ProbeReport
 from assay.policies.renderers import answer_apart
-
-Result = TypeVar("Result")
 
 
 def load_openai(
@@ -163,10 +162,10 @@ class OpenAISampler:
             raise UsageError(f"{n} completions of {prompt.task_key} were asked for; ask for at least one")
         size = self._server.settings.rows_per_request
         starts = range(0, n, size)
-        answers = await _together([self._answer(prompt, first, min(size, n - first), params) for first in starts])
+        answers = await together([self._answer(prompt, first, min(size, n - first), params) for first in starts])
         completions = [self._completion(prompt, row) for answer in answers for row in answer.rows]
         if self._proven.report.verdict == "tempered" and needs_rescoring(params):
-            completions = await _together([self._rescored(prompt, completion) for completion in completions])
+            completions = await together([self._rescored(prompt, completion) for completion in completions])
         return Draw(
             prompt_tokens=max(answer.prompt_tokens for answer in answers),
             completions=tuple(completions),
@@ -224,13 +223,3 @@ class OpenAISampler:
             return completion
         scored = await self.score(prompt, completion.tokens)
         return completion.model_copy(update={"logprobs": scored.logprobs})
-
-
-async def _together(work: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """All of `work` at once; the first failure ends the rest and comes out alone, since callers know no groups."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]

@@ -4,14 +4,13 @@ The rows of a draw are spread over the replicas. A row's random numbers follow f
 number alone, so how many replicas there are changes no draw but by rounding.
 """
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
 
 import torch
 
+from assay.core.concurrency import together
 from assay.core.errors import UsageError
 from assay.core.protocols import Draw
 from assay.core.records import Completion, Prompt, SamplingParams, Scored, StopReason, content_hash
@@ -20,7 +19,6 @@ from assay.policies.text import Detokenizer, end_tokens, prompt_tokens
 from assay.policies.weights import LoadedModel
 from assay.policies.worker import Check, Worker
 
-Result = TypeVar("Result")
 KEPT_PREFILLS = 4
 
 
@@ -49,7 +47,7 @@ class LocalSampler:
             raise UsageError(f"{n} completions of {prompt.task_key} were asked for; ask for at least one")
         shares = even_shares(n, len(self._sides))
         sides = self._idlest_first()[: len(shares)]
-        draws = await _all(side.sample(prompt, rows, params) for side, rows in zip(sides, shares, strict=True))
+        draws = await together(side.sample(prompt, rows, params) for side, rows in zip(sides, shares, strict=True))
         return Draw(draws[0].prompt_tokens, tuple(one for draw in draws for one in draw.completions))
 
     async def score(self, prompt: Prompt, completion: Sequence[int], topk: int = 0) -> Scored:
@@ -162,16 +160,6 @@ def even_shares(n: int, parts: int) -> list[range]:
     """0 .. n-1 in at most `parts` runs of nearly equal length, none empty."""
     parts = min(n, parts)
     return [range(n * part // parts, n * (part + 1) // parts) for part in range(parts)]
-
-
-async def _all(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """All at once; the first failure ends the rest and comes out alone."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 def _uniforms(rows: range, steps: int, seed: int, prompt: Prompt) -> torch.Tensor:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from assay.core.concurrency import together
 from assay.core.errors import UsageError
 from assay.core.protocols import Sampler
 from assay.core.records import Candidate, Task, content_hash
@@ -22,7 +23,7 @@ from assay.runs.devices import device_list, share_a_device
 from assay.runs.events import Observer, RemeasuringStarted, RoundFinished, RoundStarted, RunFinished, ignore
 from assay.runs.manifest import now
 from assay.runs.schema import Purpose
-from assay.runs.stages import PORTIONS_AHEAD, Parts, Portion, Stages, portions, together
+from assay.runs.stages import PORTIONS_AHEAD, Parts, Portion, Stages, portions
 from assay.runs.store import RunStore
 from assay.runs.winners import pick_fastest
 from assay.strategies.protocol import WEIGHTS_FOLDER, RoundPlan

@@ -7,10 +7,10 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from assay.core.concurrency import together
 from assay.core.errors import PolicyError, TaskError, UsageError
 from assay.core.ledger import Spend
 from assay.core.protocols import Draw, Evaluator, Policy, Sampler
@@ -254,16 +254,6 @@ def numbered_copy(copy: Candidate, number: int) -> Candidate:
     The first one, number 0, has none.
     """
     return copy if number == 0 else Candidate(source=f"{copy.source.rstrip()}\n\n# copy {number}\n")
-
-
-async def together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """All of `work` at once; the first failure ends the rest and comes out alone, since callers know no groups."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(one)
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
 
 
 def _chunks(plan: RoundPlan, task: Task, size: int) -> tuple[Chunk, ...]:

@@ -1,20 +1,17 @@
 """What an update is made from: groups of rows, each a completion with its prompt, its reward and reference."""
 
-import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
+from assay.core.concurrency import together
 from assay.core.errors import UsageError
 from assay.core.protocols import Sampler
 from assay.core.records import Attempt, Prompt, Task
 from assay.learning.rewards import HISTORY, RewardConfig, group_rewards
 from assay.strategies.protocol import RoundPlan
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -86,26 +83,10 @@ async def score_reference(batch: Batch, reference: Sampler, at_once: int = 1) ->
         found = await reference.score(row.prompt, row.tokens)
         return replace(row, reference=found.logprobs), len(row.tokens) + (found.prompt_tokens or 0)
 
-    rows = iter(await all_of([scored(row) for row in batch.rows], at_once))
+    rows = iter(await together([scored(row) for row in batch.rows], at_once))
     groups = [[next(rows) for _ in group] for group in batch.groups]
     read = sum(tokens for group in groups for _, tokens in group)
     return Batch(batch.round, tuple(tuple(row for row, _ in group) for group in groups)), read
-
-
-async def all_of(work: Sequence[Awaitable[Result]], at_once: int) -> list[Result]:
-    """The results of `work` in order, so many of it under way together; the first failure ends the rest."""
-    gate = asyncio.Semaphore(at_once)
-
-    async def one(wanted: Awaitable[Result]) -> Result:
-        async with gate:
-            return await wanted
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(wanted)) for wanted in work]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 def drift(batch: Batch) -> float | None:

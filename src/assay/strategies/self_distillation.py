@@ -16,13 +16,14 @@ from typing import cast
 
 import numpy as np
 
+from assay.core.concurrency import together
 from assay.core.errors import UsageError
 from assay.core.protocols import AveragingTrainer, DistillingTrainer, DistillItem, Policy, Sampler
 from assay.core.records import Prompt, Scored
 from assay.learning.distillation import EMA_RATE, SOLUTION_REWARD, sampled_advantages
 from assay.learning.names import PresetName, TeacherName, TeacherWeights
 from assay.prompting.teacher import feedback_without_code, shown_solution, teacher_prompt
-from assay.strategies.batch import Batch, Row, all_of
+from assay.strategies.batch import Batch, Row
 from assay.strategies.objective import Update, Weights, made, shaped, train_item
 from assay.strategies.settings import TrainingSettings
 
@@ -101,8 +102,8 @@ class Distillation:
 
     async def _sampled(self, lessons: Sequence[_Lesson], teacher: Sampler, weights: Weights) -> Update:
         rows = [lesson.row for lesson in lessons]
-        told = await all_of([teacher.score(one.context, one.row.tokens) for one in lessons], weights.at_once)
-        own = await all_of([weights.snapshot.score(row.prompt, row.tokens) for row in rows], weights.at_once)
+        told = await together([teacher.score(one.context, one.row.tokens) for one in lessons], weights.at_once)
+        own = await together([weights.snapshot.score(row.prompt, row.tokens) for row in rows], weights.at_once)
         read = sum(map(_read, [*told, *own]))
         gaps = [sampled_advantages(a.logprobs, b.logprobs) for a, b in zip(told, own, strict=True)]
         per_token = shaped(rows, [(self._teacher.beta * gap).tolist() for gap in gaps], self._settings.kl_coef)
@@ -116,7 +117,7 @@ class Distillation:
     async def _divergence(self, lessons: Sequence[_Lesson], teacher: Sampler, weights: Weights, alpha: float) -> Update:
         topk, items, gap, tokens = self._teacher.topk, [], 0.0, 0
         scores = [teacher.score(one.context, one.row.tokens, topk=topk) for one in lessons]
-        told = await all_of(scores, weights.at_once)
+        told = await together(scores, weights.at_once)
         read = sum(map(_read, told))
         for lesson, scored in zip(lessons, told, strict=True):
             drawn = lesson.row.attempt.sample.completion
