@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.evaluator.undisturbed import Account, OwnAccount, account_of, undisturbed_ns
+from assay.evaluator.undisturbed import Account, OwnAccount, Stopwatch, account_of, undisturbed_ns
 
 START = Account(wall_ns=1000, wait_ns=50, used_ns=7)
 
@@ -58,3 +58,14 @@ def test_the_account_of_a_process_that_is_gone_has_no_numbers():
     assert child.pid is not None
     gone = account_of(child.pid)
     assert (gone.wait_ns, gone.used_ns) == (0, 0)
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_stopwatch_gives_a_time_and_never_more_than_the_wall_clock(is_shared: bool):
+    watch = Stopwatch(os.getpid(), 1, is_shared=is_shared)
+    began = time.perf_counter_ns()
+    watch.start()
+    time.sleep(0.002)
+    found = watch.stop()
+    assert 0 < found <= time.perf_counter_ns() - began
+    watch.close()

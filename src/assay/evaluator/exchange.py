@@ -2,9 +2,9 @@
 outputs.
 """
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from assay.evaluator.build import Build
 from assay.evaluator.bundles import Bundle, Layout, allocate, plan
 from assay.evaluator.processes import ProgramFailure, Reply, Runner, RunnerFailure
 from assay.evaluator.reference import Reference
-from assay.evaluator.undisturbed import Account, OwnAccount, account_of, undisturbed_ns
+from assay.evaluator.undisturbed import Stopwatch
 
 
 class ReferenceFailure(Exception):
@@ -40,6 +40,11 @@ class Call:
             raise RunnerFailure("protocol", f"a time of {str(value)[:50]} ns")
         return value
 
+    @property
+    def plain_ns(self) -> int:
+        """What a simple timer in the runner measured, the waiting for a core included."""
+        return self.nanoseconds("wall_ns" if "wall_ns" in self.reply else "ns")
+
 
 class Exchange:
     """A loaded program in a runner. Not shared: it belongs to one evaluation of one candidate (or one reference)."""
@@ -61,9 +66,7 @@ class Exchange:
         self._flush = flush
         self._reference = reference
         self.call_timeout_s = call_timeout_s
-        self._threads = threads
-        self._judge = OwnAccount()
-        self._judge_wait_ns = 0
+        self._watch = Stopwatch(runner.pid, threads, is_shared=reference.device.type == "cpu")
         self._bundles: list[Bundle] = []
         self._inputs = inputs
         self._outputs: Bundle | None = None
@@ -108,60 +111,39 @@ class Exchange:
 
         Raises WrongForm, ProgramFailure or RunnerFailure; ReferenceFailure instead if the program is the reference.
         """
-        try:
-            return self._call(inputs)
-        except (WrongForm, ProgramFailure, RunnerFailure) as error:
-            if self.is_reference:
-                raise ReferenceFailure(f"the reference failed while it was timed: {error}") from error
-            raise
+        with self._blamed():
+            self._hand_over(inputs)
+            self._watch.start()
+            reply = self.runner.ask("run", {"spin_us": self.spin_us}, timeout_s=self.call_timeout_s)
+            self._raise_failure("run", reply)
+            given = self.runner.ask("give", timeout_s=self.call_timeout_s)
+            return self._taken(reply, given)
 
     def call_bare(self, inputs: Sequence[torch.Tensor]) -> Call:
-        """One call as a user makes it, without a spin, in one request.
-
-        Raises as `call` does.
-        """
-        try:
+        """One call as a user makes it, without a spin, in one request; raises as `call` does."""
+        with self._blamed():
             self._hand_over(inputs)
-            before = self._begin()
+            self._watch.start()
             reply = self.runner.ask("call", timeout_s=self.call_timeout_s)
-            wall_ns = self._since(before)
-            self.runner.freeze()
-            self._raise_failure("run", reply)
-            self._check_form(reply)
-        except (WrongForm, ProgramFailure, RunnerFailure) as error:
-            if self.is_reference:
-                raise ReferenceFailure(f"the reference failed while it was timed: {error}") from error
-            raise
-        return Call(reply.content, wall_ns)
+            return self._taken(reply, reply)
 
-    def _call(self, inputs: Sequence[torch.Tensor]) -> Call:
-        self._hand_over(inputs)
-        before = self._begin()
-        reply = self.runner.ask("run", {"spin_us": self.spin_us}, timeout_s=self.call_timeout_s)
-        self._raise_failure("run", reply)
-        given = self.runner.ask("give", timeout_s=self.call_timeout_s)
-        wall_ns = self._since(before)
+    def _taken(self, reply: Reply, given: Reply) -> Call:
+        """The call that has just been answered; `given` is the reply that came with the output."""
+        wall_ns = self._watch.stop()
         self.runner.freeze()
         self._raise_failure("run", given)
         self._check_form(given)
         return Call(reply.content, wall_ns)
 
-    def _begin(self) -> Account:
-        """To be taken right before a request that is timed."""
-        self._judge_wait_ns = self._judge.wait_ns()
-        return account_of(self.runner.pid)
-
-    def _since(self, before: Account) -> int:
-        """Nanoseconds by the judge's clock; on a CPU without the runner's and the judge's waiting for a core."""
-        wall_ns = time.perf_counter_ns() - before.wall_ns
-        if self._reference.device.type == "cuda":  # there a wait of the host is hidden behind the device's work
-            return wall_ns
-        after = account_of(self.runner.pid)
-        if after.used_ns < before.used_ns:  # it ended after its answer: there is no account any more
-            return wall_ns
-        judge_ns = self._judge.wait_ns() - self._judge_wait_ns  # the answer was there, and the judge had no core
-        ended = replace(after, wall_ns=before.wall_ns + wall_ns, wait_ns=after.wait_ns + judge_ns)
-        return undisturbed_ns(before, ended, self._threads)
+    @contextlib.contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """A failure of the reference is none of the candidate's."""
+        try:
+            yield
+        except (WrongForm, ProgramFailure, RunnerFailure) as error:
+            if self.is_reference:
+                raise ReferenceFailure(f"the reference failed while it was timed: {error}") from error
+            raise
 
     def _hand_over(self, inputs: Sequence[torch.Tensor]) -> None:
         """Fills the buffers while the runner stands still, and disturbs the cache."""
@@ -194,7 +176,7 @@ class Exchange:
         for bundle in self._bundles:
             bundle.close()
         self._bundles = []
-        self._judge.close()
+        self._watch.close()
 
     def _allocate(self, layout: Layout, values: list[torch.Tensor] | None = None) -> Bundle:
         bundle = allocate(layout, self._reference.device)

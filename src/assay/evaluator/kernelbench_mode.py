@@ -124,5 +124,4 @@ class KernelBenchJudge(Judge):
     def _series(self, exchange: Exchange, inputs: list[torch.Tensor]) -> list[int]:
         """Nanoseconds of each timed call, by the runner's own clock, from a flushed cache, launches included."""
         calls = [exchange.call(inputs) for _ in range(WARM_UPS + DISCARDED + self._counts.timing)]
-        name = "ns" if "wall_ns" not in calls[-1].reply else "wall_ns"
-        return [call.nanoseconds(name) for call in calls[WARM_UPS + DISCARDED :]]
+        return [call.plain_ns for call in calls[WARM_UPS + DISCARDED :]]

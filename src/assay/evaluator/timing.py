@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from assay.evaluator.exchange import Exchange
+from assay.evaluator.exchange import Call, Exchange
 from assay.stats.sequential import median_and_error
 
 _LATE_WORK_NS = 30_000
@@ -40,6 +40,12 @@ class Times:
     candidate_plain_ns: list[int] = field(default_factory=list)
     reference_seen_ns: list[int] = field(default_factory=list)
     candidate_seen_ns: list[int] = field(default_factory=list)
+
+    def add(self, side: str, call: Call) -> None:
+        """Takes a call of one side, "reference" or "candidate"."""
+        getattr(self, f"{side}_ns").append(call.nanoseconds("ns"))
+        getattr(self, f"{side}_plain_ns").append(call.plain_ns)
+        getattr(self, f"{side}_seen_ns").append(call.wall_ns)
 
     def slowed(self, correction_ns: float) -> "Times":
         """The same with every call of the candidate taking `correction_ns` longer."""
@@ -165,13 +171,9 @@ def time_pairs(
     started = time.monotonic()
     for index in range(pairs):
         inputs = make_inputs()
-        order = [(reference, "reference"), (candidate, "candidate")]
-        rng.shuffle(order)
-        for exchange, name in order:
+        for exchange, name in _in_random_order(reference, candidate, rng):
             call = exchange.call(inputs)
-            getattr(times, f"{name}_ns").append(call.nanoseconds("ns"))
-            getattr(times, f"{name}_plain_ns").append(call.nanoseconds("wall_ns" if "wall_ns" in call.reply else "ns"))
-            getattr(times, f"{name}_seen_ns").append(call.wall_ns)
+            times.add(name, call)
             if "idle_ns" in call.reply:
                 slack_ns[name].append(call.nanoseconds("idle_ns") - call.nanoseconds("ns"))
         check(candidate.outputs, reference.outputs)
@@ -193,14 +195,17 @@ def witness_pairs(
     times = Times()
     for _ in range(_WITNESSED_AT_ONCE):
         inputs = make_inputs()
-        order = [(reference, "reference"), (candidate, "candidate")]
-        rng.shuffle(order)
-        for exchange, name in order:
-            call = exchange.call_bare(inputs)
-            getattr(times, f"{name}_ns").append(call.nanoseconds("ns"))
-            getattr(times, f"{name}_seen_ns").append(call.wall_ns)
+        for exchange, name in _in_random_order(reference, candidate, rng):
+            times.add(name, exchange.call_bare(inputs))
         check(candidate.outputs, reference.outputs)
     return times
+
+
+def _in_random_order(reference: Exchange, candidate: Exchange, rng: random.Random) -> list[tuple[Exchange, str]]:
+    """Both sides of a pair, by the names that `Times.add` takes."""
+    order = [(reference, "reference"), (candidate, "candidate")]
+    rng.shuffle(order)
+    return order
 
 
 def _warm_up(reference: Exchange, candidate: Exchange, make_inputs: Callable[[], list[torch.Tensor]]) -> None:

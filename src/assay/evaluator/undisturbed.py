@@ -65,6 +65,45 @@ class OwnAccount:
         return int(os.pread(self._descriptor, _NUMBERS, 0).split()[1])
 
 
+class Stopwatch:
+    """The judge's clock around requests to another process; to be used in the thread that makes it.
+
+    is_shared: the process works on cores that others use too, so its waiting for one, and the judge's own, is taken
+    off. Where the work is a device's, the host's waiting is hidden behind it and nothing is taken off.
+    """
+
+    def __init__(self, pid: int, threads: int, *, is_shared: bool) -> None:
+        self._pid, self._threads = pid, threads
+        self._judge = OwnAccount() if is_shared else None
+        self._judge_wait_ns = 0
+        self._before = Account(0, 0, 0)
+
+    def start(self) -> None:
+        """To be called right before the request."""
+        if self._judge is None:
+            self._before = Account(time.perf_counter_ns(), 0, 0)
+        else:
+            self._judge_wait_ns = self._judge.wait_ns()
+            self._before = account_of(self._pid)
+
+    def stop(self) -> int:
+        """Nanoseconds since `start`, read right after the answer."""
+        wall_ns = time.perf_counter_ns()
+        if self._judge is None:
+            return wall_ns - self._before.wall_ns
+        after = account_of(self._pid)
+        if after.used_ns < self._before.used_ns:  # it ended after its answer: there is no account any more
+            return wall_ns - self._before.wall_ns
+        judge_ns = self._judge.wait_ns() - self._judge_wait_ns  # the answer was there, and the judge had no core
+        ended = Account(wall_ns, after.wait_ns + judge_ns, after.used_ns)
+        return undisturbed_ns(self._before, ended, self._threads)
+
+    def close(self) -> None:
+        """Closes the kernel's file."""
+        if self._judge is not None:
+            self._judge.close()
+
+
 def account_of(pid: int) -> Account:
     """The account of another process, whose word is not needed for it."""
     wait_ns = used_ns = 0

@@ -75,19 +75,12 @@ def log_speedup_values(
     return sizes, np.stack(found)
 
 
-def selector_curve(
-    pool: Pool, selector: Selector, success: Success = "verified", ks: Sequence[int] | None = None
-) -> Curve:
-    """Share of tasks on which the sample that `selector` keeps of K is a success; exact, ties averaged.
+def selector_curves(pool: Pool, selector: Selector, ks: Sequence[int] | None = None) -> dict[Success, Curve]:
+    """Share of tasks on which the sample that `selector` keeps of K is a success of each kind; exact, ties averaged.
 
     A sample's score is that among all samples of its task, also where a score (the length-controlled one) depends on
     the others. The top-m selectors cost O(C^2) a task, C the correct samples.
     """
-    return selector_curves(pool, selector, ks)[success]
-
-
-def selector_curves(pool: Pool, selector: Selector, ks: Sequence[int] | None = None) -> dict[Success, Curve]:
-    """`selector_curve` for both kinds of success, at the cost of one."""
     sizes, values = selector_values(pool, selector, ks)
     return {"raw": curve_of(sizes, values["raw"]), "verified": curve_of(sizes, values["verified"])}
 
