@@ -1,15 +1,12 @@
 import asyncio
-import os
 import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from fakes import FakeEvaluator, FakePolicy, control, extract, make_task, render
 from hypothesis import given
 from hypothesis import strategies as st
+from interrupted import cancel_after, kill_twice
 
 from assay.core.errors import PolicyError, TaskError, UsageError
 from assay.core.ledger import Spend
@@ -143,22 +140,9 @@ def test_on_one_device_sampling_and_evaluation_take_turns(tmp_path):
 @pytest.mark.parametrize("device", ["cpu", "remote"])
 @pytest.mark.parametrize("stop_after", [1, 3, 6, 9, 14, 20])
 def test_a_cancelled_run_that_is_resumed_gives_the_same_records(tmp_path, whole, stop_after, device):
-    async def stopped(store, parts):
-        count = 0
-
-        def observe(event):
-            nonlocal count
-            count += 1
-            if count == stop_after:
-                task.cancel()
-
-        task = asyncio.ensure_future(execute(store, parts, observe))
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
     parts = make_parts(policy=FakePolicy(device=device, pause_s=1e-4))
     with RunStore.create(tmp_path / "run", {}, TASKS) as store:
-        asyncio.run(stopped(store, parts))
+        cancel_after(store, parts, stop_after)
     run(tmp_path / "run", parts)
     assert records(tmp_path / "run") == whole
 
@@ -176,20 +160,7 @@ run(Path(sys.argv[1]), make_parts(FakeEvaluator(pause_s=0.003), FakePolicy(pause
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_killed_run_that_is_resumed_gives_the_records_of_an_uninterrupted_one(tmp_path, whole, seed):
-    here = Path(__file__).parent
-    env = {**os.environ, "PYTHONPATH": f"{here}:{here.parent}"}
-    rng = random.Random(seed)
-    for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True, env=env
-        )
-        assert process.stdout is not None
-        for _ in range(rng.randint(1, 12)):
-            process.stdout.readline()
-        time.sleep(rng.random() * 0.01)
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    kill_twice(KILLED, [tmp_path / "run"], Path(__file__).parent, random.Random(seed), (1, 12), 0.01)
     run(tmp_path / "run", make_parts())
     assert records(tmp_path / "run") == whole
 

@@ -1,13 +1,11 @@
 """Refinement and discovery in a process that is killed: going on gives the records of an uninterrupted run."""
 
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from fakes import render
+from interrupted import kill_twice
 from training_runs import TASKS, make_settings, records, run
 
 from assay.strategies.discover import Discovery, Reuse
@@ -37,16 +35,6 @@ def make(name: str):
 @pytest.mark.parametrize("name", ["refine", "discover"])
 def test_a_killed_run_goes_on_to_the_records_of_an_uninterrupted_one(tmp_path, name):
     run(tmp_path / "whole", make(name))
-    env = {**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parent}"}
-    rng = random.Random(name)
-    for _ in range(2):
-        command = [sys.executable, "-c", KILLED, name, str(tmp_path / "run")]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
-        assert process.stdout is not None
-        for _ in range(rng.randint(4, 25)):
-            process.stdout.readline()
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    kill_twice(KILLED, [name, tmp_path / "run"], HERE, random.Random(name), (4, 25))
     run(tmp_path / "run", make(name))
     assert records(tmp_path / "run") == records(tmp_path / "whole")

@@ -3,11 +3,7 @@
 import asyncio
 import importlib
 import json
-import os
 import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import fakes
@@ -15,6 +11,7 @@ import numpy as np
 import pytest
 from bandit import LOSSES, MOMENTUM, BanditPolicy, log_softmax
 from fakes import BODIES, FakeEvaluator, FakePolicy, render
+from interrupted import kill_twice
 from training_runs import (
     ARM,
     TASKS,
@@ -410,20 +407,7 @@ run(Path(sys.argv[1]), make_strategy(**NORMALIZED), observe=show, evaluator=Fake
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_killed_run_that_is_resumed_gives_the_records_of_an_uninterrupted_one(tmp_path, whole, seed):
-    here = Path(__file__).parent
-    env = {**os.environ, "PYTHONPATH": f"{here}:{here.parent}"}
-    rng = random.Random(seed)
-    for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True, env=env
-        )
-        assert process.stdout is not None
-        for _ in range(rng.randint(1, 20)):
-            process.stdout.readline()
-        time.sleep(rng.random() * 0.01)
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    kill_twice(KILLED, [tmp_path / "run"], Path(__file__).parent, random.Random(seed), (1, 20), 0.01)
     run(tmp_path / "run", make_strategy(**NORMALIZED))
     assert records(tmp_path / "run") == whole
 

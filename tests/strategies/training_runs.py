@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from bandit import BanditPolicy, log_softmax
 from fakes import BODIES, FakeEvaluator, control, extract, judge, make_task, render
+from interrupted import cancel_after
 
 from assay.core.protocols import AdamConfig, LoraConfig
 from assay.core.records import Attempt, Candidate, Completion, Sample, SamplingParams, StopReason
@@ -84,22 +84,8 @@ def run(directory: Path, strategy, policy=None, observe=lambda event: None, task
 
 def stopped_run(directory: Path, parts: Parts, stop_after: int, tasks=TASKS) -> None:
     """A run that is cancelled after so many events."""
-
-    async def stopped(store):
-        count = 0
-
-        def observe(event):
-            nonlocal count
-            count += 1
-            if count == stop_after:
-                task.cancel()
-
-        task = asyncio.ensure_future(execute(store, parts, observe))
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
     with open_store(directory, tasks) as store:
-        asyncio.run(stopped(store))
+        cancel_after(store, parts, stop_after)
 
 
 def events_of(directory: Path, strategy, tasks=TASKS, **changes) -> int:
