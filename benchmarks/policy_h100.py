@@ -7,8 +7,10 @@ cannot download: the speed of a step does not depend on the values. Both sides o
 shapes in one process; ours runs first and last, which is the A/A control. Per-sample `generate` is timed for a few
 samples and multiplied, since each costs the same; everything else is timed in full.
 
-Sections: check (log-probabilities held against plain forward passes, snapshots, gradients), sampling, update (a LoRA
-update, packed against item by item), profile (kernels of a step), pytest (the GPU tests, where pytest is installed).
+Sections: check (log-probabilities held against plain forward passes, snapshots, gradients), sampling (against
+`generate`, and against the time that a copy of as many bytes as the weights takes), static (against `generate` with its
+static cache and compiled steps), update (a LoRA update, packed, against item by item and batches of items), profile
+(kernels of a step), pytest (the GPU tests, where pytest is installed).
 """
 
 import argparse
@@ -22,14 +24,15 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import peft
 import torch
 import transformers
-from transformers import AutoTokenizer, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from assay.core.protocols import AdamConfig, LoraConfig, TrainItem
 from assay.core.records import Prompt, SamplingParams
@@ -37,28 +40,40 @@ from assay.policies import pack_budget
 from assay.policies.captured_decode import CapturedDecoder
 from assay.policies.generation import DrawSettings, Row, prefill
 from assay.policies.local import LocalPolicy
-from assay.policies.text import Detokenizer
+from assay.policies.text import Detokenizer, prompt_tokens
 from assay.policies.weights import LoadedModel, load_weights
 
+QWEN = {"model_type": "qwen2", "vocab_size": 151936, "eos_token_id": 151645, "tie_word_embeddings": True}
 SHAPES: dict[str, dict[str, Any]] = {
+    "smollm2-135m": {
+        "model_type": "llama",
+        "vocab_size": 49152,
+        "eos_token_id": 0,
+        "tie_word_embeddings": True,
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+    },
     "qwen2.5-0.5b": {
-        "vocab_size": 151936,
+        **QWEN,
         "hidden_size": 896,
         "intermediate_size": 4864,
         "num_hidden_layers": 24,
         "num_attention_heads": 14,
         "num_key_value_heads": 2,
     },
-    "qwen2.5-7b": {
-        "vocab_size": 152064,
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
+    "qwen2.5-1.5b": {
+        **QWEN,
+        "hidden_size": 1536,
+        "intermediate_size": 8960,
         "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": 4,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 2,
     },
     "tiny": {
-        "vocab_size": 151936,
+        **QWEN,
         "hidden_size": 64,
         "intermediate_size": 128,
         "num_hidden_layers": 2,
@@ -96,18 +111,16 @@ class Bench:
         """Weights and tokenizer anew; the same numbers each time."""
         if self.options.random is None:
             return load_weights(self.options.model, str(self.device))
-        config = Qwen2Config(
+        config = AutoConfig.for_model(
             **SHAPES[self.options.random],
             max_position_embeddings=4096,
-            tie_word_embeddings=False,
             rope_parameters={"rope_type": "default", "rope_theta": 1e6},
             bos_token_id=None,
-            eos_token_id=151645,
         )
         dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
         torch.manual_seed(0)
         with self.device:
-            model: Any = Qwen2ForCausalLM(config)
+            model: Any = AutoModelForCausalLM.from_config(config)
         model.to(dtype)
         model.lm_head.weight.data *= 5  # peaked enough for differences of log-probabilities to show
         model.eval().requires_grad_(False)
@@ -154,7 +167,7 @@ class Bench:
             decoder.generate(start, drawn, uniforms.to(self.device), settings, lambda: None)
         return drawn
 
-    def theirs(self, rows: int, steps: int) -> None:
+    def theirs(self, rows: int, steps: int, **options: Any) -> None:
         """The library's own `generate`, one call."""
         ids = torch.tensor([self.tokens], device=self.device)
         generate: Any = self.plain.generate
@@ -166,6 +179,7 @@ class Bench:
                 min_new_tokens=steps,
                 max_new_tokens=steps,
                 **SAMPLING,
+                **options,
             )
         assert out.shape == (rows, len(self.tokens) + steps)
 
@@ -303,40 +317,75 @@ def _items(bench: Bench, count: int, length: int) -> list[TrainItem]:
 
 
 def sampling(bench: Bench) -> dict[str, Any]:
-    """Ours, then theirs twice, then ours again, for each number of rows."""
-    steps = bench.options.new_tokens
+    """Ours, then theirs twice, then ours again, for each number of rows and of new tokens."""
     bench.theirs(2, 4)
-    calls = [bench.seconds(lambda: bench.theirs(1, steps)) for _ in range(bench.options.single_calls)]
-    found: dict[str, Any] = {"one generate call of one sample, s": calls}
-    for rows in map(int, bench.options.rows.split(",")):
-        cold = bench.seconds(lambda rows=rows: bench.ours(rows, steps))
-        first = [bench.seconds(lambda rows=rows: bench.ours(rows, steps)) for _ in range(3)]
-        batched = [bench.seconds(lambda rows=rows: bench.theirs(rows, steps)) for _ in range(2)]
-        last = [bench.seconds(lambda rows=rows: bench.ours(rows, steps)) for _ in range(3)]
-        with torch.inference_mode():
-            prompt_s = statistics.median(
-                bench.seconds(lambda: prefill(bench.loaded.model, bench.tokens)) for _ in range(5)
-            )
-        ours, single = statistics.median(first + last), statistics.median(calls) * rows
-        found[f"G={rows}"] = {
-            "ours_s": ours,
-            "ours_first_draw_with_captures_s": cold,
-            "ours_step_ms": 1000 * (ours - prompt_s) / (steps - 1),
-            "prompt_ms": 1000 * prompt_s,
-            "ours_tokens_per_s": rows * steps / ours,
-            "batched_generate_tokens_per_s": rows * steps / statistics.median(batched),
-            "per_sample_generate_tokens_per_s": rows * steps / single,
-            "ratio_to_batched_generate": statistics.median(batched) / ours,
-            "ratio_to_per_sample_generate": single / ours,
-            "aa_ratio_ours": statistics.median(first) / statistics.median(last),
-            "aa_ratio_batched": batched[0] / batched[1],
-            "top_p_0.9_s": [bench.seconds(lambda rows=rows: bench.ours(rows, steps, top_p=0.9)) for _ in range(2)][1],
-            "whole_sampler_s": _whole_sampler(bench, rows, steps),
-            "runs_s": {"first": first, "batched": batched, "last": last},
-        }
-    if bench.device.type == "cuda":
-        found["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
+    found: dict[str, Any] = {"weights_ms": 1000 * _seconds_to_read_weights(bench)}
+    for steps in map(int, bench.options.new_tokens.split(",")):
+        calls = [bench.seconds(lambda steps=steps: bench.theirs(1, steps)) for _ in range(bench.options.single_calls)]
+        for rows in map(int, bench.options.rows.split(",")):
+            found[f"{rows} rows of {steps}"] = _sampled(bench, rows, steps, calls, found["weights_ms"])
     return found
+
+
+def _sampled(bench: Bench, rows: int, steps: int, calls: list[float], weights_ms: float) -> dict[str, Any]:
+    """One comparison; `calls`: seconds of `generate` for a single sample."""
+    cold = bench.seconds(lambda: bench.ours(rows, steps))
+    first = [_peak(bench, lambda: bench.ours(rows, steps)) for _ in range(3)]
+    batched = [_peak(bench, lambda: bench.theirs(rows, steps)) for _ in range(2)]
+    last = [_peak(bench, lambda: bench.ours(rows, steps)) for _ in range(3)]
+    with torch.inference_mode():
+        prompt_s = statistics.median(bench.seconds(lambda: prefill(bench.loaded.model, bench.tokens)) for _ in range(5))
+    seconds = [[one for one, _ in runs] for runs in (first, batched, last)]
+    ours, theirs = statistics.median(seconds[0] + seconds[2]), statistics.median(seconds[1])
+    step_ms = 1000 * (ours - prompt_s) / (steps - 1)
+    return {
+        "ours_s": ours,
+        "ours_first_draw_with_captures_s": cold,
+        "ours_step_ms": step_ms,
+        "batched_generate_step_ms": 1000 * theirs / steps,
+        "prompt_ms": 1000 * prompt_s,
+        "share_of_bandwidth_limit": weights_ms / step_ms,
+        "ours_tokens_per_s": rows * steps / ours,
+        "batched_generate_tokens_per_s": rows * steps / theirs,
+        "ratio_to_batched_generate": theirs / ours,
+        "ratio_to_generate_of_one_sample": statistics.median(calls) * rows / ours if calls else None,
+        "aa_ratio_ours": statistics.median(seconds[0]) / statistics.median(seconds[2]),
+        "aa_ratio_batched": seconds[1][0] / seconds[1][1],
+        "peak_gib": {"ours": max(peak for _, peak in first), "batched": max(peak for _, peak in batched)},
+        "top_p_0.9_s": [bench.seconds(lambda: bench.ours(rows, steps, top_p=0.9)) for _ in range(2)][1],
+        "whole_sampler_s": _whole_sampler(bench, rows, steps),
+        "runs_s": {"first": seconds[0], "batched": seconds[1], "last": seconds[2]},
+    }
+
+
+def _seconds_to_read_weights(bench: Bench) -> float:
+    """What reading all weights once takes at the rate of a large copy on this device."""
+    source = torch.empty(2**28 if bench.device.type == "cuda" else 2**24, dtype=torch.float32, device=bench.device)
+    target = torch.empty_like(source)
+    copies = [bench.seconds(lambda: target.copy_(source)) for _ in range(8)]
+    weights = sum(p.numel() * p.element_size() for p in bench.plain.parameters())
+    return min(copies) * weights / (2 * source.numel() * source.element_size())
+
+
+def static(bench: Bench) -> dict[str, Any]:
+    """`generate` with a static cache, which compiles its steps, for the first number of rows and of new tokens."""
+    rows, steps = (int(text.split(",")[0]) for text in (bench.options.rows, bench.options.new_tokens))
+    bench.ours(rows, steps)
+    first = [bench.seconds(lambda: bench.ours(rows, steps)) for _ in range(3)]
+    setup = [bench.seconds(lambda: bench.theirs(rows, steps, cache_implementation="static")) for _ in range(2)]
+    steady = [bench.seconds(lambda: bench.theirs(rows, steps, cache_implementation="static")) for _ in range(3)]
+    last = [bench.seconds(lambda: bench.ours(rows, steps)) for _ in range(3)]
+    ours = statistics.median(first + last)
+    return {
+        "rows": rows,
+        "new_tokens": steps,
+        "first_calls_s": setup,
+        "steady_s": steady,
+        "steady_tokens_per_s": rows * steps / statistics.median(steady),
+        "ratio": statistics.median(steady) / ours,
+        "aa_ratio_ours": statistics.median(first) / statistics.median(last),
+        "aa_ratio_theirs": steady[0] / steady[-1],
+    }
 
 
 def _whole_sampler(bench: Bench, rows: int, steps: int) -> list[float]:
@@ -379,13 +428,13 @@ def profile(bench: Bench) -> dict[str, Any]:
 
 
 def update(bench: Bench) -> dict[str, Any]:
-    """One LoRA update on G completions of one prompt; ours with several limits of a pack."""
-    rows, length = bench.options.update_rows, bench.options.new_tokens
+    """One LoRA update on G completions of one prompt; ours with several limits of a pack, before and after theirs."""
+    rows, length = bench.options.update_rows, bench.options.update_tokens
     items = _items(bench, rows, length)
     trainer = asyncio.run(bench.policy.trainer(LORA))
     found: dict[str, Any] = {"items": rows, "tokens": rows * length, "prompt_tokens": len(bench.tokens)}
     plain_step = _plain_update(bench, items)
-    plain_step(2)
+    plain_step(2, 1)
 
     def ours() -> None:
         asyncio.run(trainer.step(items, "importance_sampling", AdamConfig()))
@@ -393,47 +442,70 @@ def update(bench: Bench) -> dict[str, Any]:
     first: dict[int, float] = {}
     for turn in ("first", "last"):
         for limit in map(int, bench.options.pack_tokens.split(",")):
-            trainer._passes[0].budget = pack_budget.PackBudget(bench.device)
-            trainer._passes[0].budget._most = limit
+            trainer._passes[0].budget = budget = SeenBudget(bench.device)
+            budget._most = limit
             try:
                 ours()
+                seconds = bench.seconds(ours)
             except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
                 found[f"pack {limit}"] = {"failed": str(error)[:200]}
                 continue
-            seconds, peak = _peak(bench, ours)
             if turn == "first":
                 first[limit] = seconds
             else:
                 found[f"pack {limit}"] = {
                     "ours_s": seconds,
                     "aa_ratio": first[limit] / seconds,
-                    "peak_gib": peak,
-                    "limit_at_the_end": trainer._passes[0].budget.tokens,
+                    "peak_gib": budget.peak / 2**30,
+                    "limit_at_the_end": budget.tokens,
                 }
         if turn == "first":
-            found["plain"] = [_peak(bench, lambda: plain_step(rows)) for _ in range(2)]
-    plain_s = statistics.median(seconds for seconds, _ in found["plain"])
-    for entry in found.values():
-        if isinstance(entry, dict) and "ours_s" in entry:
-            entry["ratio_to_item_by_item"] = plain_s / entry["ours_s"]
+            for batch in map(int, bench.options.plain_batches.split(",")):
+                runs = [_peak(bench, lambda batch=batch: plain_step(rows, batch)) for _ in range(2)]
+                found[f"plain by {batch}"] = {
+                    "s": [seconds for seconds, _ in runs],
+                    "aa_ratio": runs[0][0] / runs[1][0],
+                    "peak_gib": runs[1][1],
+                }
+    plain = {name: statistics.median(entry["s"]) for name, entry in found.items() if name.startswith("plain by")}
+    for name, entry in found.items():
+        if name.startswith("pack") and "ours_s" in entry:
+            entry["ratios"] = {other: seconds / entry["ours_s"] for other, seconds in plain.items()}
     return found
 
 
-def _plain_update(bench: Bench, items: list[TrainItem]) -> Callable[[int], None]:
-    """The usual loop: PEFT's adapter on the model, one item after another, gradients added up, one Adam step."""
+class SeenBudget(pack_budget.PackBudget):
+    """Keeps the most memory that any pack needed, in bytes."""
+
+    peak = 0
+
+    @contextmanager
+    def measured(self, tokens: int) -> Iterator[None]:
+        """As the budget's own."""
+        with super().measured(tokens):
+            yield
+            if self._devices:
+                self.peak = max(self.peak, torch.cuda.max_memory_allocated(self._devices[0]))
+
+
+def _plain_update(bench: Bench, items: list[TrainItem]) -> Callable[[int, int], None]:
+    """The usual loop: PEFT's adapter on the model, gradients added up over batches of items, one Adam step."""
     targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     model: Any = peft.get_peft_model(
         bench.plain, peft.LoraConfig(r=LORA.rank, lora_alpha=LORA.alpha, target_modules=targets)
     )
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5)
+    prompt = prompt_tokens(bench.tokenizer, bench.prompt())
 
-    def step(count: int) -> None:
-        for item in items[:count]:
-            ids = torch.tensor([[*bench.tokens, *item.tokens]], device=bench.device)
-            logits = model(input_ids=ids, use_cache=False, logits_to_keep=len(item.tokens) + 1).logits[0, :-1].float()
-            logprobs = torch.log_softmax(logits, dim=-1).gather(-1, ids[0, -len(item.tokens) :, None])[:, 0]
-            behaviour = torch.tensor(item.behaviour_logprobs, device=bench.device)
-            advantages = torch.tensor(item.advantages, device=bench.device)
+    def step(count: int, batch: int) -> None:
+        for start in range(0, count, batch):
+            part = items[start : start + batch]
+            ids = torch.tensor([[*prompt, *item.tokens] for item in part], device=bench.device)
+            length = len(part[0].tokens)
+            logits = model(input_ids=ids, use_cache=False, logits_to_keep=length + 1).logits[:, :-1].float()
+            logprobs = torch.log_softmax(logits, dim=-1).gather(-1, ids[:, -length:, None])[..., 0]
+            behaviour = torch.tensor([item.behaviour_logprobs for item in part], device=bench.device)
+            advantages = torch.tensor([item.advantages for item in part], device=bench.device)
             (-(torch.exp(logprobs - behaviour) * advantages).sum()).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -465,6 +537,7 @@ def run_pytest(bench: Bench) -> dict[str, Any]:
 SECTIONS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "check": check,
     "sampling": sampling,
+    "static": static,
     "update": update,
     "profile": profile,
     "pytest": run_pytest,
@@ -491,12 +564,14 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, help="a folder with tokenizer.json, for --random")
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--sections", default=",".join(SECTIONS))
-    parser.add_argument("--rows", default="32,64")
+    parser.add_argument("--rows", default="64")
     parser.add_argument("--prompt-tokens", type=int, default=500)
-    parser.add_argument("--new-tokens", type=int, default=256)
+    parser.add_argument("--new-tokens", default="64,256")
     parser.add_argument("--check-tokens", type=int, default=64)
     parser.add_argument("--single-calls", type=int, default=2)
-    parser.add_argument("--update-rows", type=int, default=32)
+    parser.add_argument("--update-rows", type=int, default=160)
+    parser.add_argument("--update-tokens", type=int, default=64)
+    parser.add_argument("--plain-batches", default="1,16", help="how many items the plain loop takes at once")
     parser.add_argument("--pack-tokens", default="1024,2048,4096,8192")
     options = parser.parse_args()
     started = time.monotonic()
