@@ -513,7 +513,7 @@ def _plain_update(bench: Bench, items: list[TrainItem]) -> Callable[[int, int], 
     return step
 
 
-def _peak(bench: Bench, work: Callable[[], None]) -> tuple[float, float]:
+def _peak(bench: Bench, work: Callable[[], Any]) -> tuple[float, float]:
     """Seconds, and the largest memory in GiB (0 on a CPU)."""
     if bench.device.type != "cuda":
         return bench.seconds(work), 0.0

@@ -17,9 +17,9 @@ class EvaluatorConfig(Record):
     threads: CPU threads that a program may use; on a CPU they are pinned to as many cores. minimal_effect: smallest
     relative gain that may be called `faster`. alpha: two-sided error rate of the interval over all looks. pairs: timed
     (reference, candidate) pairs in each replicate; a replicate is a fresh process of each. looks: numbers of replicates
-    after which the interval is looked at. settle_slower: measure on what is probably slower, and not only what may be
-    faster. calibration_replicates: A/A replicates that the margin and the noise of a
-    task are learnt from, once a device.
+    after which the interval is looked at. settle_slower: measure on what may be called slower, and not only what may be
+    called faster. calibration_replicates: A/A replicates that the margin and the noise of a task are learnt from, once
+    a device.
     """
 
     rule: Rule = "assay"

@@ -22,12 +22,16 @@ reference; `tests/stats/test_sequential.py` simulates noise that is heavy-tailed
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.optimize import brentq
 
 from assay.core.records import Verdict
+
+FUTILITY_ERRORS = 2.0
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,9 @@ def decide(
     """The verdict after `len(replicates)` replicates, which must be one of `looks` (ascending replicate counts).
 
     `faster` and `slower` need at least two replicates: one process is one accident. A candidate is given up if even an
-    estimate one standard error higher would not be called `faster` at the last look, since no claim can come of it,
-    unless a second replicate is likely to tell that it is slower; with `settle_slower`, what is probably slower is
-    measured on to the last look too.
+    estimate two standard errors higher would not be called `faster` at the last look, since no claim can come of it,
+    unless a second replicate is likely to tell that it is slower; with `settle_slower`, only if two standard errors
+    lower would not be called `slower` either.
     """
     count = len(replicates)
     position = list(looks).index(count)
@@ -148,10 +152,30 @@ def decide(
         verdict = Verdict.SAME
     error_at_end = found.standard_error * math.sqrt(count / looks[-1])
     last_level = alpha - (alpha_spent(alpha, looks[-2] / looks[-1]) if len(looks) > 1 else 0.0)
-    needed_at_end = upper + float(stats.t.ppf(1 - last_level / 2, found.degrees + looks[-1] - count)) * error_at_end
-    is_hopeless = found.center + found.standard_error < needed_at_end
-    errors = 1 if settle_slower else 2
-    is_nearly_slower = (settle_slower or count == 1) and found.center + errors * found.standard_error < lower
-    goes_on = verdict is Verdict.UNDECIDED and count < looks[-1] and (is_nearly_slower or not is_hopeless)
-    minimal = math.expm1(needed_at_end + float(stats.norm.ppf(0.9)) * error_at_end)
+    quantile = float(stats.t.ppf(1 - last_level / 2, found.degrees + looks[-1] - count))
+    needed_at_end = upper + quantile * error_at_end
+    doubt = FUTILITY_ERRORS * found.standard_error
+    may_be_faster = found.center + doubt >= needed_at_end
+    may_be_slower = found.center - doubt <= -needed_at_end
+    is_nearly_slower = count == 1 and found.center + doubt < lower
+    is_open = may_be_faster or is_nearly_slower or (settle_slower and may_be_slower)
+    goes_on = verdict is Verdict.UNDECIDED and count < looks[-1] and is_open
+    minimal = math.expm1(upper + _detectable_errors(quantile, found.degrees) * error_at_end)
     return Decision(verdict, goes_on, found, margin, minimal)
+
+
+@cache
+def _detectable_errors(quantile: float, degrees: int, power: float = 0.9) -> float:
+    """How many standard errors an effect must exceed a margin by, so that the estimate exceeds it by `quantile` of its
+    own with probability `power`.
+
+    The standard error is known with `degrees` only, so the power is averaged over what the true one may be: s^2 times
+    degrees / chi-squared.
+    """
+    shares = (np.arange(200) + 0.5) / 200
+    true_errors = np.sqrt(degrees / stats.chi2.ppf(shares, degrees))
+
+    def excess(errors: float) -> float:
+        return float(stats.norm.cdf(errors / true_errors - quantile).mean()) - power
+
+    return float(brentq(excess, 0.0, 1e6))
