@@ -155,9 +155,9 @@ class CapturedDecoder:
         _draw(buffers, self._step(buffers, size), size.temperature, size.top_p)
 
     def _step(self, buffers: "_Buffers", size: _Size) -> Tensor:
-        """Logits of the next token of each place, float32 (B, V); `length_1` then is that token's number."""
+        """Logits of the next token of each place, (B, V); `length_1` then is that token's number."""
         cache = buffers.cache(size.rows, size.prompt, size.suffix)
-        logits_BV = self._fused.step(buffers.tokens_R[: size.rows], cache, size.rank).float()
+        logits_BV = self._fused.step(buffers.tokens_R[: size.rows], cache, size.rank)
         buffers.length_1.add_(1)
         return logits_BV
 

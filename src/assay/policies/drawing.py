@@ -7,6 +7,8 @@ costs more than a layer of a small model; a draw here takes one random number a 
 import torch
 from torch import Tensor
 
+from assay.policies.gpu_kernels import kernels_for
+
 BLOCK = 512
 NUCLEUS_GUESS = 128
 
@@ -19,10 +21,14 @@ def raw_log_probs(logits_BV: Tensor, tokens_B: Tensor, log_total_B: Tensor) -> T
 def draw_tokens(logits_BV: Tensor, uniforms_B: Tensor, temperature: float, top_p: float) -> tuple[Tensor, Tensor]:
     """One token a row, with its raw log-probability (temperature 1, full vocabulary).
 
-    logits_BV: float32; uniforms_B: float64 in [0, 1). `temperature` 0 takes the most likely token. `top_p` keeps the
+    logits_BV: floating; uniforms_B: float64 in [0, 1). `temperature` 0 takes the most likely token. `top_p` keeps the
     smallest set of tokens, by descending probability at `temperature`, whose probability reaches it.
     Returns tokens_B (int64) and logprobs_B (float32).
     """
+    kernels = kernels_for(logits_BV.device)
+    if kernels and temperature > 0 and top_p == 1:
+        return kernels.draw(logits_BV, uniforms_B, temperature)
+    logits_BV = logits_BV.float()
     top_B = logits_BV.amax(dim=-1)
     shifted_BV = logits_BV - top_B[:, None]
     weights_BV = torch.exp(shifted_BV)

@@ -1,4 +1,4 @@
-"""One decoding step of a Llama-like model in about twenty tensor operations a layer.
+"""One decoding step of a Llama-like model in about ten kernels a layer, or twenty operations where there is no Triton.
 
 Axes: B rows, H query heads, K key/value heads, g = H / K, D head size, P prompt places, S suffix places, V vocabulary.
 
@@ -18,6 +18,8 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn.functional import linear, rms_norm
 from transformers import PreTrainedModel
+
+from assay.policies.gpu_kernels import kernels_for
 
 FAMILIES = frozenset({"llama", "qwen2", "qwen3"})
 FIXED_ROTATIONS = frozenset({"default", "linear", "llama3", "yarn"})
@@ -124,6 +126,9 @@ class FusedModel:
         self.head_size: int = core.layers[0].self_attn.head_dim
         self.dtype: torch.dtype = core.embed_tokens.weight.dtype
         self.device: torch.device = core.embed_tokens.weight.device
+        self._is_silu = config.hidden_act == "silu"
+        self._kernels = kernels_for(self.device)
+        self._attention = _KernelAttention if self._kernels else _PlainAttention
 
     def rotation(self, positions: int) -> tuple[Tensor, Tensor]:
         """cos_CD and sin_CD of positions 0 .. C-1; sin has its first half negated, for a rotation by rolling."""
@@ -151,60 +156,85 @@ class FusedModel:
         `rank`: of the adapter that was loaded, 0 for the base model.
         """
         x_BE = self._core.embed_tokens(tokens_B)
-        cos_HD, sin_HD = self._rotation_now(cache)
-        bias_PS = _bias(cache, self.dtype)
+        attention = self._attention(self, cache)
         for layer, prompt, suffix in zip(self.layers, cache.prompt, cache.suffix, strict=True):
-            normed_BE = _normed(layer.attention_norm, x_BE)
-            qkv_BHD = layer.qkv(normed_BE, rank).view(len(x_BE), -1, self.head_size)
-            heads_BHD = self._rotated(layer, qkv_BHD, cos_HD, sin_HD)
-            self._store(heads_BHD, suffix, cache.length_1)
-            mixed_BE = self._attention(layer, heads_BHD, prompt, suffix, bias_PS)
-            layer.out.add_to(x_BE, mixed_BE, rank)
-            gate_BF, up_BF = layer.gate_up(_normed(layer.mlp_norm, x_BE), rank).chunk(2, dim=-1)
-            layer.down.add_to(x_BE, layer.activation(gate_BF).mul_(up_BF), rank)
+            qkv_BO = layer.qkv(_normed(layer.attention_norm, x_BE), rank)
+            layer.out.add_to(x_BE, attention(layer, qkv_BO, prompt, suffix), rank)
+            gate_up_BO = layer.gate_up(_normed(layer.mlp_norm, x_BE), rank)
+            layer.down.add_to(x_BE, self._gated(layer, gate_up_BO), rank)
         output: Any = self._model.get_output_embeddings()
         return output(_normed(self._core.norm, x_BE))
 
-    def _rotation_now(self, cache: StepCache) -> tuple[Tensor, Tensor]:
-        """The rotation at the new position for each head, (H + 2K, D); values are left as they are."""
-        position_1 = cache.prompt_length_1 + cache.length_1
-        turned = self.query_heads + self.heads
-        cos_HD = cache.cos_CD.index_select(0, position_1).expand(turned + self.heads, -1).clone()
-        sin_HD = cache.sin_CD.index_select(0, position_1).expand(turned + self.heads, -1).clone()
-        cos_HD[turned:] = 1
-        sin_HD[turned:] = 0
-        return cos_HD, sin_HD
+    def _gated(self, layer: _Layer, gate_up_BO: Tensor) -> Tensor:
+        if self._kernels and self._is_silu:
+            return self._kernels.gated(gate_up_BO)
+        gate_BF, up_BF = gate_up_BO.chunk(2, dim=-1)
+        return layer.activation(gate_BF).mul_(up_BF)
 
-    def _rotated(self, layer: _Layer, qkv_BHD: Tensor, cos_HD: Tensor, sin_HD: Tensor) -> Tensor:
+
+class _KernelAttention:
+    """Attention of one step, a kernel a layer."""
+
+    def __init__(self, model: FusedModel, cache: StepCache) -> None:
+        self._kernels: Any = model._kernels
+        self._cache = cache
+        self._heads = model.query_heads, model.heads
+
+    def __call__(self, layer: _Layer, qkv_BO: Tensor, prompt: Tensor, suffix: Tensor) -> Tensor:
+        """(B, H D) from projections (B, (H + 2K) D); stores keys and values of the new token in `suffix`."""
+        cache, norms, inner = self._cache, None, layer.attention
+        if hasattr(inner, "q_norm"):
+            norms = inner.q_norm.weight, inner.k_norm.weight, inner.q_norm.variance_epsilon
+        lengths = cache.prompt_length_1, cache.length_1
+        return self._kernels.attend(
+            qkv_BO, prompt, suffix, cache.cos_CD, cache.sin_CD, lengths, self._heads, layer.scaling, norms
+        )
+
+
+class _PlainAttention:
+    """Attention of one step by torch's operations, on any device."""
+
+    def __init__(self, model: FusedModel, cache: StepCache) -> None:
+        self._cache = cache
+        self._query_heads, self._heads, self._head_size = model.query_heads, model.heads, model.head_size
+        self._bias_PS = _bias(cache, model.dtype)
+        # The rotation at the new position for each head, (H + 2K, D); values are left as they are.
+        position_1 = cache.prompt_length_1 + cache.length_1
+        turned = self._query_heads + self._heads
+        self._cos_HD = cache.cos_CD.index_select(0, position_1).expand(turned + self._heads, -1).clone()
+        self._sin_HD = cache.sin_CD.index_select(0, position_1).expand(turned + self._heads, -1).clone()
+        self._cos_HD[turned:] = 1
+        self._sin_HD[turned:] = 0
+
+    def __call__(self, layer: _Layer, qkv_BO: Tensor, prompt: Tensor, suffix: Tensor) -> Tensor:
+        """As that of `_KernelAttention`."""
+        heads_BHD = self._rotated(layer, qkv_BO.view(len(qkv_BO), -1, self._head_size))
+        new = heads_BHD[:, self._query_heads :].unflatten(1, (2, self._heads)).permute(1, 2, 0, 3)
+        suffix.index_copy_(3, self._cache.length_1, new[:, :, :, None])
+        return self._mixed(layer, heads_BHD, prompt, suffix)
+
+    def _rotated(self, layer: _Layer, qkv_BHD: Tensor) -> Tensor:
         if hasattr(layer.attention, "q_norm"):
-            split = self.query_heads
-            queries, keys, values = qkv_BHD.split([split, self.heads, self.heads], dim=1)
+            queries, keys, values = qkv_BHD.split([self._query_heads, self._heads, self._heads], dim=1)
             norms: Any = layer.attention
             qkv_BHD = torch.cat([_normed(norms.q_norm, queries), _normed(norms.k_norm, keys), values], dim=1)
-        turned_BHD = qkv_BHD.roll(self.head_size // 2, dims=-1).mul_(sin_HD)
-        return turned_BHD.addcmul_(qkv_BHD, cos_HD)
+        turned_BHD = qkv_BHD.roll(self._head_size // 2, dims=-1).mul_(self._sin_HD)
+        return turned_BHD.addcmul_(qkv_BHD, self._cos_HD)
 
-    def _store(self, heads_BHD: Tensor, suffix: Tensor, length_1: Tensor) -> None:
-        """Writes keys and values of the new token, (B, 2K, D), to place `length_1` of (2, K, B, S, D)."""
-        new = heads_BHD[:, self.query_heads :].unflatten(1, (2, self.heads)).permute(1, 2, 0, 3)
-        suffix.index_copy_(3, length_1, new[:, :, :, None])
-
-    def _attention(self, layer: _Layer, heads_BHD: Tensor, prompt: Tensor, suffix: Tensor, bias_PS: Tensor) -> Tensor:
-        """Attention of one token a row to the shared prompt and its own suffix: (B, H D).
-
-        The prompt part is one product for all rows and query heads of a key head; both parts fill one array of scores,
-        and share one softmax, computed in float32.
+    def _mixed(self, layer: _Layer, heads_BHD: Tensor, prompt: Tensor, suffix: Tensor) -> Tensor:
+        """The prompt part is one product for all rows and query heads of a key head; both parts fill one array of
+        scores, and share one softmax, computed in float32.
         """
-        B, K, P, D = len(heads_BHD), self.heads, prompt.shape[2], self.head_size
-        group = self.query_heads // K
-        queries = heads_BHD[:, : self.query_heads].view(B, K, group, D).permute(1, 0, 2, 3)
+        B, K, P, D = len(heads_BHD), self._heads, prompt.shape[2], self._head_size
+        group = self._query_heads // K
+        queries = heads_BHD[:, : self._query_heads].view(B, K, group, D).permute(1, 0, 2, 3)
         q_KBgD = torch.empty(K, B, group, D, dtype=heads_BHD.dtype, device=heads_BHD.device)
         torch.mul(queries, layer.scaling, out=q_KBgD)
-        scores = q_KBgD.new_empty(K, B, group, len(bias_PS))
+        scores = q_KBgD.new_empty(K, B, group, len(self._bias_PS))
         torch.bmm(q_KBgD.view(K, B * group, D), prompt[0].mT, out=scores.view(K, B * group, -1)[..., :P])
         keys, values = suffix[0].flatten(0, 1), suffix[1].flatten(0, 1)
         torch.bmm(q_KBgD.view(K * B, group, D), keys.mT, out=scores.view(K * B, group, -1)[..., P:])
-        weights = torch.softmax(scores.add_(bias_PS), dim=-1)
+        weights = torch.softmax(scores.add_(self._bias_PS), dim=-1)
         mixed = torch.bmm(weights.view(K, B * group, -1)[..., :P], prompt[1]).view(K * B, group, D)
         mixed.baddbmm_(weights.view(K * B, group, -1)[..., P:], values)
         return mixed.view(K, B, group * D).transpose(0, 1).reshape(B, K * group * D)
