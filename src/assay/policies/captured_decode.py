@@ -70,6 +70,11 @@ class CapturedDecoder:
         self._stream = torch.cuda.Stream(self._fused.device) if capture else None
         self._pool = torch.cuda.graph_pool_handle() if capture else None
 
+    def prefill(self, tokens: tuple[int, ...]) -> Prefill:
+        """The prompt, with the adapter that is active in the model."""
+        cache, next_logits_V = self._fused.prefill(tokens, self._fused.load_adapter())
+        return Prefill(tokens, cache, next_logits_V)
+
     def generate(
         self,
         start: Prefill,

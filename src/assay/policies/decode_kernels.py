@@ -1,4 +1,4 @@
-# pyright: reportMissingImports=false, reportIndexIssue=false  (Triton comes with a CUDA build of torch only)
+# pyright: reportMissingImports=false, reportIndexIssue=false
 """Kernels of a decoding step on a GPU, in Triton: what takes a dozen small launches a layer otherwise takes one.
 
 Axes: B rows, H query heads, K key/value heads, g = H / K, D head size, P prompt places, S suffix places, F width of the

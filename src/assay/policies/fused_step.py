@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from torch.nn.functional import linear, rms_norm
-from transformers import PreTrainedModel
+from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention
+from transformers import DynamicCache, PreTrainedModel
 
 from assay.policies.gpu_kernels import kernels_for
 
@@ -165,6 +165,33 @@ class FusedModel:
         output: Any = self._model.get_output_embeddings()
         return output(_normed(self._core.norm, x_BE))
 
+    def prefill(self, tokens: Sequence[int], rank: int) -> tuple[DynamicCache, Tensor]:
+        """Keys and values of a prompt (batch 1), and the logits of the token after it, (V,)."""
+        x_PE = self._core.embed_tokens(torch.tensor(tokens, device=self.device))
+        cos_PD, sin_PD = self.rotation(len(tokens))
+        cache = DynamicCache(config=self._model.config.get_text_config(decoder=True))
+        for index, layer in enumerate(self.layers):
+            qkv_PO = layer.qkv(_normed(layer.attention_norm, x_PE), rank)
+            q_PHD, k_PKD, v_PKD = self._split(layer, qkv_PO)
+            q_PHD, k_PKD = (_rotated(one, cos_PD[:, None], sin_PD[:, None]) for one in (q_PHD, k_PKD))
+            queries, keys, values = (one.transpose(0, 1)[None] for one in (q_PHD, k_PKD, v_PKD))
+            mixed_1HPD = scaled_dot_product_attention(
+                queries, keys, values, is_causal=True, scale=layer.scaling, enable_gqa=True
+            )
+            cache.update(keys.contiguous(), values.contiguous(), index)
+            layer.out.add_to(x_PE, mixed_1HPD[0].transpose(0, 1).flatten(1), rank)
+            layer.down.add_to(x_PE, self._gated(layer, layer.gate_up(_normed(layer.mlp_norm, x_PE), rank)), rank)
+        output: Any = self._model.get_output_embeddings()
+        return cache, output(_normed(self._core.norm, x_PE[-1:]))[0].float()
+
+    def _split(self, layer: _Layer, qkv_BO: Tensor) -> list[Tensor]:
+        """Queries (B, H, D), keys and values (B, K, D), before the rotation."""
+        heads_BHD = qkv_BO.view(len(qkv_BO), -1, self.head_size)
+        queries, keys, values = heads_BHD.split([self.query_heads, self.heads, self.heads], dim=1)
+        if hasattr(layer.attention, "q_norm"):
+            queries, keys = _normed(layer.attention.q_norm, queries), _normed(layer.attention.k_norm, keys)
+        return [queries, keys, values]
+
     def _gated(self, layer: _Layer, gate_up_BO: Tensor) -> Tensor:
         if self._kernels and self._is_silu:
             return self._kernels.gated(gate_up_BO)
@@ -196,6 +223,7 @@ class _PlainAttention:
 
     def __init__(self, model: FusedModel, cache: StepCache) -> None:
         self._cache = cache
+        self._model = model
         self._query_heads, self._heads, self._head_size = model.query_heads, model.heads, model.head_size
         self._bias_PS = _bias(cache, model.dtype)
         # The rotation at the new position for each head, (H + 2K, D); values are left as they are.
@@ -208,18 +236,13 @@ class _PlainAttention:
 
     def __call__(self, layer: _Layer, qkv_BO: Tensor, prompt: Tensor, suffix: Tensor) -> Tensor:
         """As that of `_KernelAttention`."""
-        heads_BHD = self._rotated(layer, qkv_BO.view(len(qkv_BO), -1, self._head_size))
+        heads_BHD = qkv_BO.view(len(qkv_BO), -1, self._head_size)
+        if hasattr(layer.attention, "q_norm"):
+            heads_BHD = torch.cat(self._model._split(layer, qkv_BO), dim=1)
+        heads_BHD = _rotated(heads_BHD, self._cos_HD, self._sin_HD)
         new = heads_BHD[:, self._query_heads :].unflatten(1, (2, self._heads)).permute(1, 2, 0, 3)
         suffix.index_copy_(3, self._cache.length_1, new[:, :, :, None])
         return self._mixed(layer, heads_BHD, prompt, suffix)
-
-    def _rotated(self, layer: _Layer, qkv_BHD: Tensor) -> Tensor:
-        if hasattr(layer.attention, "q_norm"):
-            queries, keys, values = qkv_BHD.split([self._query_heads, self._heads, self._heads], dim=1)
-            norms: Any = layer.attention
-            qkv_BHD = torch.cat([_normed(norms.q_norm, queries), _normed(norms.k_norm, keys), values], dim=1)
-        turned_BHD = qkv_BHD.roll(self._head_size // 2, dims=-1).mul_(self._sin_HD)
-        return turned_BHD.addcmul_(qkv_BHD, self._cos_HD)
 
     def _mixed(self, layer: _Layer, heads_BHD: Tensor, prompt: Tensor, suffix: Tensor) -> Tensor:
         """The prompt part is one product for all rows and query heads of a key head; both parts fill one array of
@@ -261,6 +284,11 @@ def _base(module: Any) -> Any:
 
 def _normed(norm: Any, x: Tensor) -> Tensor:
     return rms_norm(x, norm.weight.shape, norm.weight, norm.variance_epsilon)
+
+
+def _rotated(x_BHD: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """The rotation of each head; the first half of `sin` is negated."""
+    return x_BHD.roll(x_BHD.shape[-1] // 2, dims=-1).mul_(sin).addcmul_(x_BHD, cos)
 
 
 def _bias(cache: StepCache, dtype: torch.dtype) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 
 CPU_TOKENS = 512
 GPU_FIRST_TOKENS = 1024
-GPU_MOST_TOKENS = 4096  # attention under a mask of ours grows with the square of a pack
+GPU_MOST_TOKENS = 8192  # attention under a mask of ours grows with the square of a pack
 SHARE = 0.5  # of the free memory: programs are judged on the same device
 
 

@@ -145,7 +145,8 @@ class ReplicaSampler:
         if tokens in self._prefills:
             self._prefills.move_to_end(tokens)
             return self._prefills[tokens]
-        self._prefills[tokens] = prefill(self._loaded.model, tokens)
+        decoder = self._loaded.decoder
+        self._prefills[tokens] = decoder.prefill(tokens) if decoder else prefill(self._loaded.model, tokens)
         if len(self._prefills) > KEPT_PREFILLS:
             self._prefills.popitem(last=False)
         return self._prefills[tokens]
