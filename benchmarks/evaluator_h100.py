@@ -26,6 +26,7 @@ from assay.core.records import Candidate, Evaluation, Task
 from assay.evaluator.audit import audit_aa, audit_power, audit_redteam
 from assay.evaluator.config import EvaluatorConfig
 from assay.evaluator.judge import Judge
+from assay.evaluator.redteam.suite import RedTeamCase
 from assay.tasks.suites import load_suite, select_tasks
 
 TASKS = "12,14,15,18,3,95,40,47,28,23,30,36"
@@ -63,6 +64,7 @@ def main() -> None:
     parser.add_argument("--power-trials", type=int, default=10)
     parser.add_argument("--speed-repeats", type=int, default=1)
     parser.add_argument("--redteam", choices=("cuda", "all"), default="all", help="cuda: only what needs a GPU")
+    parser.add_argument("--cases", help="of the red team, by name, separated by commas; all of them if left out")
     options = parser.parse_args()
     suite = load_suite("kernelbench/1")
     tasks = select_tasks(suite, options.tasks.split(","), None).tasks
@@ -79,7 +81,7 @@ def main() -> None:
             found = audit_power(judge, chosen, (0.02,), options.power_trials, report)
             results["power"] = [row.model_dump() for row in found]
         elif section == "redteam":
-            results["redteam"], judge.rows = redteam(options.redteam)
+            results["redteam"], judge.rows = redteam(options.redteam, options.cases)
         elif section == "speed":
             results["speed"] = []
             for task in tasks:
@@ -91,10 +93,14 @@ def main() -> None:
     judge.close_now()
 
 
-def redteam(which: str) -> tuple[dict, list[dict]]:
+def redteam(which: str, names: str | None) -> tuple[dict, list[dict]]:
     """The red team before a judge of its own, with less patience for programs that hang; also every evaluation."""
     judge = RecordingJudge(EvaluatorConfig(call_timeout_s=4.0))
-    found = audit_redteam(judge, report, wanted=lambda case: which == "all" or case.needs == "cuda")
+
+    def is_wanted(case: RedTeamCase) -> bool:
+        return case.name in names.split(",") if names else which == "all" or case.needs == "cuda"
+
+    found = audit_redteam(judge, report, wanted=is_wanted)
     judge.close_now()
     return found.model_dump(), judge.rows
 
