@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class RecordingJudge(Judge):
 
 
 def main() -> None:
-    """Runs the sections asked for; each is written as soon as it is done."""
+    """Runs the sections asked for; what is known is written after every line of progress."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sections", default="aa,power,redteam,speed")
@@ -69,7 +70,14 @@ def main() -> None:
     suite = load_suite("kernelbench/1")
     tasks = select_tasks(suite, options.tasks.split(","), None).tasks
     judge = RecordingJudge(EvaluatorConfig(settle_slower=True))
-    results = {"environment": environment(), "argv": sys.argv}
+    results: dict[str, Any] = {"environment": environment(), "argv": sys.argv, "log": []}
+
+    def report(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+        results["log"].append(line)
+        results[f"{section}_evaluations"] = list(judge.rows)
+        options.out.write_text(json.dumps(results, indent=1) + "\n")
+
     for section in options.sections.split(","):
         judge.rows.clear()
         began = time.monotonic()
@@ -81,11 +89,11 @@ def main() -> None:
             found = audit_power(judge, chosen, (0.02,), options.power_trials, report)
             results["power"] = [row.model_dump() for row in found]
         elif section == "redteam":
-            results["redteam"], judge.rows = redteam(options.redteam, options.cases)
+            results["redteam"], judge.rows = redteam(options.redteam, options.cases, report)
         elif section == "speed":
             results["speed"] = []
             for task in tasks:
-                results["speed"].append(compare_speed(judge, task, options.speed_repeats))
+                results["speed"].append(compare_speed(judge, task, options.speed_repeats, report))
                 options.out.write_text(json.dumps(results, indent=1) + "\n")
         results[f"{section}_seconds"] = time.monotonic() - began
         results[f"{section}_evaluations"] = list(judge.rows)
@@ -93,7 +101,7 @@ def main() -> None:
     judge.close_now()
 
 
-def redteam(which: str, names: str | None) -> tuple[dict, list[dict]]:
+def redteam(which: str, names: str | None, report: Callable[[str], None]) -> tuple[dict, list[dict]]:
     """The red team before a judge of its own, with less patience for programs that hang; also every evaluation."""
     judge = RecordingJudge(EvaluatorConfig(call_timeout_s=4.0))
 
@@ -103,11 +111,6 @@ def redteam(which: str, names: str | None) -> tuple[dict, list[dict]]:
     found = audit_redteam(judge, report, wanted=is_wanted)
     judge.close_now()
     return found.model_dump(), judge.rows
-
-
-def report(line: str) -> None:
-    """Progress goes to standard error."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def environment() -> dict[str, str]:
@@ -124,7 +127,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def compare_speed(judge: Judge, task: Task, repeats: int) -> dict:
+def compare_speed(judge: Judge, task: Task, repeats: int, report: Callable[[str], None]) -> dict:
     """Wall seconds of one evaluation of the identical candidate by both, and the stages of ours."""
     source = task.source.replace("class Model(", "class ModelNew(").replace("super(Model,", "super(ModelNew,")
     pairs = EvaluatorConfig().pairs

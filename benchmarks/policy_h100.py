@@ -317,13 +317,15 @@ def _items(bench: Bench, count: int, length: int) -> list[TrainItem]:
 
 
 def sampling(bench: Bench) -> dict[str, Any]:
-    """Ours, then theirs twice, then ours again, for each number of rows and of new tokens."""
+    """Ours, then theirs, then ours again, for each number of rows and of new tokens."""
     bench.theirs(2, 4)
     found: dict[str, Any] = {"weights_ms": 1000 * _seconds_to_read_weights(bench)}
     for steps in map(int, bench.options.new_tokens.split(",")):
         calls = [bench.seconds(lambda steps=steps: bench.theirs(1, steps)) for _ in range(bench.options.single_calls)]
         for rows in map(int, bench.options.rows.split(",")):
-            found[f"{rows} rows of {steps}"] = _sampled(bench, rows, steps, calls, found["weights_ms"])
+            name = f"{rows} rows of {steps}"
+            found[name] = _sampled(bench, rows, steps, calls, found["weights_ms"])
+            print(name, json.dumps(found[name]), file=sys.stderr, flush=True)  # in case that time runs out
     return found
 
 
