@@ -7,7 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.evaluator import correctness
 from assay.evaluator.correctness import Tolerance, error_between, floor, mismatch, same_bits
+from assay.evaluator.kernelbench_mode import published_mismatch
 
 
 def test_errors_by_hand():
@@ -68,3 +70,18 @@ def test_same_bits_knows_nan():
     values = torch.tensor([1.0, math.nan])
     assert same_bits(values, values.clone())
     assert not same_bits(values, torch.tensor([math.nan, 1.0]))
+
+
+def test_tensors_of_several_chunks_are_compared_whole(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(correctness, "_CHUNK", 4)
+    one = torch.arange(11.0)
+    other = one.clone()
+    other[-1] = torch.nan
+    nan = one.clone()
+    nan[-1] = torch.nan
+    assert same_bits(one, one.clone()) and same_bits(other, nan)
+    assert not same_bits(one, other) and not same_bits(one, one[:-1])
+    assert published_mismatch([one], [one.clone()]) is None
+    assert published_mismatch([one + 0.5 * (one == 10)], [one]) == (
+        "output 0: differs by up to 5.00e-01; allowed 0.0001 + 0.0001 |expected|"
+    )

@@ -14,7 +14,7 @@ import torch
 
 SLACK = 8.0
 WIDEST = 50.0
-_CHUNK = 1 << 24  # elements compared at once, so that a comparison needs little memory
+_CHUNK = 1 << 24  # elements
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,7 @@ def error_between(actual: torch.Tensor, expected: torch.Tensor) -> Tolerance | N
     Peak errors are measured against rms(expected) + |expected_i|. None where NaN or infinities are not at the same
     places. A zero `expected` makes both errors absolute.
     """
-    pairs = list(
-        zip(actual.detach().reshape(-1).split(_CHUNK), expected.detach().reshape(-1).split(_CHUNK), strict=True)
-    )
+    pairs = list(zip(chunks(actual), chunks(expected), strict=True))
     square_sum = finite = 0.0
     for _a, e in pairs:
         kept, _is_special = _finite(e.double())
@@ -72,6 +70,11 @@ def error_between(actual: torch.Tensor, expected: torch.Tensor) -> Tolerance | N
         error_sum += float(difference.square().sum())
         peak = max(peak, float((difference / (e_finite.abs() + scale)).max()))
     return Tolerance(math.sqrt(error_sum / max(finite, 1)) / scale, peak)
+
+
+def chunks(tensor: torch.Tensor) -> Sequence[torch.Tensor]:
+    """The elements of `tensor` in parts, so that what is computed of a part needs little memory."""
+    return tensor.detach().reshape(-1).split(_CHUNK)
 
 
 def _finite(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -114,5 +117,7 @@ def mismatch(
 
 
 def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Equal element for element, where NaN equals NaN."""
-    return bool(((one == other) | ((one != one) & (other != other))).all())
+    """Equal element for element, where NaN equals NaN; False for other shapes."""
+    if one.shape != other.shape:
+        return False
+    return all(bool(((a == b) | ((a != a) & (b != b))).all()) for a, b in zip(chunks(one), chunks(other), strict=True))

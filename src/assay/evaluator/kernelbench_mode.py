@@ -22,6 +22,7 @@ import torch
 from assay.core.errors import UsageError
 from assay.core.records import Candidate, Evaluation, Speedup, Status, Task
 from assay.evaluator.config import EvaluatorConfig, Rule
+from assay.evaluator.correctness import chunks
 from assay.evaluator.exchange import Exchange, WrongForm
 from assay.evaluator.judge import Judge, Program
 from assay.evaluator.progress import Progress, guarded
@@ -49,8 +50,9 @@ def published_mismatch(actual: Sequence[torch.Tensor], expected: Sequence[torch.
     """Why `actual` is not `expected` by the published tolerances, or None; NaN never equals NaN."""
     for index, (a, e) in enumerate(zip(actual, expected, strict=True)):
         allowed = TOLERANCES.get(e.dtype, TOLERANCE)
-        if not torch.allclose(a, e, rtol=allowed, atol=allowed):
-            worst = float((a.double() - e.double()).abs().max())
+        pairs = list(zip(chunks(a), chunks(e), strict=True))
+        if not all(torch.allclose(one, other, rtol=allowed, atol=allowed) for one, other in pairs):
+            worst = max(float((one.double() - other.double()).abs().max()) for one, other in pairs)
             return f"output {index}: differs by up to {worst:.2e}; allowed {allowed:g} + {allowed:g} |expected|"
     return None
 

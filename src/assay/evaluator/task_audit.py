@@ -18,7 +18,7 @@ import torch
 
 from assay.core.records import Record, Task
 from assay.evaluator.calibration import device_name
-from assay.evaluator.correctness import mismatch, same_bits
+from assay.evaluator.correctness import chunks, mismatch, same_bits
 from assay.evaluator.kernelbench_mode import published_mismatch
 from assay.evaluator.reference import Reference, Trial
 from assay.tasks.constants import input_elements
@@ -202,8 +202,12 @@ def _null_answers(
 
 def _typical(tensor: torch.Tensor) -> float:
     """The mean of the finite values, for a constant answer."""
-    finite = tensor[tensor.isfinite()]
-    mean = float(finite.mean(dtype=torch.float64)) if finite.numel() else 0.0
+    total = count = 0.0
+    for part in chunks(tensor):
+        finite = part[part.isfinite()]
+        total += float(finite.sum(dtype=torch.float64))
+        count += finite.numel()
+    mean = total / max(count, 1)
     return mean if tensor.is_floating_point() else round(mean)
 
 
@@ -253,7 +257,7 @@ def _outputs(reference: Reference, inputs: Sequence[torch.Tensor]) -> list[torch
 
 def _same(some: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> bool:
     pairs = zip(some, others, strict=True)
-    return all(one.shape == other.shape and same_bits(one, other) for one, other in pairs)
+    return all(same_bits(one, other) for one, other in pairs)
 
 
 def _call_us(reference: Reference, trial: Trial) -> float:
