@@ -4,6 +4,7 @@ They need a GPU, or Triton's interpreter: `TRITON_INTERPRET=1 pytest -m gpu test
 """
 
 import os
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from assay.policies import drawing
-from assay.policies.fused_step import StepCache, _KernelAttention, _PlainAttention
+from assay.policies.fused_step import FusedModel, StepCache, _KernelAttention, _PlainAttention
 
 pytestmark = pytest.mark.gpu
 kernels = pytest.importorskip("assay.policies.decode_kernels", exc_type=ImportError)
@@ -51,6 +52,7 @@ def test_attention_equals_that_of_torch(heads: tuple[int, int], lengths: tuple[i
         inner = SimpleNamespace(q_norm=norm, k_norm=norm)
     layer: Any = SimpleNamespace(attention=inner, scaling=size**-0.5)
     model: Any = SimpleNamespace(_kernels=kernels, query_heads=H, heads=K, head_size=size, dtype=DTYPE)
+    model._split = partial(FusedModel._split, model)
     qkv = torch.randn(B, (H + 2 * K) * size, **normal)
     found = [
         kind(model, cache)(layer, qkv.clone(), cache.prompt[0], cache.suffix[0])

@@ -260,18 +260,19 @@ def draw(logits_BV: Tensor, uniforms_B: Tensor, temperature: float) -> tuple[Ten
     tokens_B = torch.empty(B, dtype=torch.int64, device=device)
     logprobs_B = torch.empty(B, dtype=torch.float32, device=device)
     stride = logits_BV.stride(0)
-    _sum_block[(B, N)](logits_BV, stride, V, *parts, 1 / temperature, BLOCK=BLOCK)
-    _pick[(B,)](
-        logits_BV,
-        stride,
-        V,
-        *parts,
-        uniforms_B,
-        tokens_B,
-        logprobs_B,
-        1 / temperature,
-        N,
-        N_PADDED=triton.next_power_of_2(N),
-        BLOCK=BLOCK,
-    )
+    with torch.cuda.device_of(logits_BV):  # a model that is spread over devices ends on another than the current one
+        _sum_block[(B, N)](logits_BV, stride, V, *parts, 1 / temperature, BLOCK=BLOCK)
+        _pick[(B,)](
+            logits_BV,
+            stride,
+            V,
+            *parts,
+            uniforms_B,
+            tokens_B,
+            logprobs_B,
+            1 / temperature,
+            N,
+            N_PADDED=triton.next_power_of_2(N),
+            BLOCK=BLOCK,
+        )
     return tokens_B, logprobs_B
