@@ -69,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     suite = load_suite("kernelbench/1")
     tasks = select_tasks(suite, options.tasks.split(","), None).tasks
-    judge = RecordingJudge(EvaluatorConfig(settle_slower=True))
+    judge = RecordingJudge(EvaluatorConfig(settle=True))
     results: dict[str, Any] = {"environment": environment(), "argv": sys.argv, "log": []}
 
     def report(line: str) -> None:

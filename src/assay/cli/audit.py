@@ -68,7 +68,7 @@ def audit_command(
         raise UsageError("--trials, --power-trials and --power-tasks are at least 1; leave a part out with --skip")
     ids = [name for text in tasks for name in text.split(",") if name] or None
     chosen = select_tasks(load_suite(suite, scale), ids, None).tasks
-    judge = Judge(one_device(device, "assay audit"), EvaluatorConfig(settle_slower=True))
+    judge = Judge(one_device(device, "assay audit"), EvaluatorConfig(settle=True))
     try:
         report = audit(
             judge,

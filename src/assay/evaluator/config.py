@@ -17,9 +17,9 @@ class EvaluatorConfig(Record):
     threads: CPU threads that a program may use; on a CPU they are pinned to as many cores. minimal_effect: smallest
     relative gain that may be called `faster`. alpha: two-sided error rate of the interval over all looks. pairs: timed
     (reference, candidate) pairs in each replicate; a replicate is a fresh process of each. looks: numbers of replicates
-    after which the interval is looked at. settle_slower: measure on what may be called slower, and not only what may be
-    called faster. calibration_replicates: A/A replicates that the margin and the noise of a task are learnt from, once
-    a device.
+    after which the interval is looked at. settle: measure on what may be called slower too, and give up later what
+    may be called faster. calibration_replicates: A/A replicates that the margin and the noise of a task are learnt
+    from, once a device.
     """
 
     rule: Rule = "assay"
@@ -27,7 +27,7 @@ class EvaluatorConfig(Record):
     correctness_trials: int = Field(default=2, ge=1)
     pairs: int = Field(default=10, ge=4)
     looks: tuple[Annotated[int, Field(ge=1)], ...] = (1, 2, 4, 8, 16)
-    settle_slower: bool = False
+    settle: bool = False
     calibration_replicates: int = Field(default=8, ge=3)
     minimal_effect: float = Field(default=0.01, ge=0)
     alpha: float = Field(default=0.01, gt=0, lt=0.5)

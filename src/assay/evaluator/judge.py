@@ -214,7 +214,7 @@ class Judge:
             looks=self._config.looks,
             alpha=self._config.alpha,
             minimal_effect=self._config.minimal_effect,
-            settle_slower=self._config.settle_slower,
+            settle=self._config.settle,
         )
 
     def _require_plausible(self, progress: Progress, session: Session) -> None:

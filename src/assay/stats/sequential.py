@@ -31,7 +31,9 @@ from scipy.optimize import brentq
 
 from assay.core.records import Verdict
 
-FUTILITY_ERRORS = 2.0
+# Standard errors that an estimate may lie below a claim without being given up; those where all is to be settled.
+FUTILITY_ERRORS = 1.0
+SETTLING_ERRORS = 2.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class Estimate:
 class Decision:
     """What a look says: the verdict so far, whether measuring more could change it for the better, and the margin used.
 
-    minimal_effect: smallest true relative gain that would be called `faster` in 90% of the cases at the last look.
+    minimal_effect: smallest true relative gain that would be called `faster` in 90% of the cases at the last look (five
+    in a hundred fewer, since some are given up before).
     """
 
     verdict: Verdict
@@ -128,14 +131,14 @@ def decide(
     looks: Sequence[int],
     alpha: float,
     minimal_effect: float,
-    settle_slower: bool = False,
+    settle: bool = False,
 ) -> Decision:
     """The verdict after `len(replicates)` replicates, which must be one of `looks` (ascending replicate counts).
 
     `faster` and `slower` need at least two replicates: one process is one accident. A candidate is given up if even an
-    estimate two standard errors higher would not be called `faster` at the last look, since no claim can come of it,
-    unless a second replicate is likely to tell that it is slower; with `settle_slower`, only if two standard errors
-    lower would not be called `slower` either.
+    estimate one standard error higher would not be called `faster` at the last look, since no claim can come of it,
+    unless a second replicate is likely to tell that it is slower. With `settle` it is given up if neither two standard
+    errors higher would be called `faster` nor two lower `slower`.
     """
     count = len(replicates)
     position = list(looks).index(count)
@@ -154,11 +157,11 @@ def decide(
     last_level = alpha - (alpha_spent(alpha, looks[-2] / looks[-1]) if len(looks) > 1 else 0.0)
     quantile = float(stats.t.ppf(1 - last_level / 2, found.degrees + looks[-1] - count))
     needed_at_end = upper + quantile * error_at_end
-    doubt = FUTILITY_ERRORS * found.standard_error
+    doubt = (SETTLING_ERRORS if settle else FUTILITY_ERRORS) * found.standard_error
     may_be_faster = found.center + doubt >= needed_at_end
     may_be_slower = found.center - doubt <= -needed_at_end
-    is_nearly_slower = count == 1 and found.center + doubt < lower
-    is_open = may_be_faster or is_nearly_slower or (settle_slower and may_be_slower)
+    is_nearly_slower = count == 1 and found.center + 2 * found.standard_error < lower
+    is_open = may_be_faster or is_nearly_slower or (settle and may_be_slower)
     goes_on = verdict is Verdict.UNDECIDED and count < looks[-1] and is_open
     minimal = math.expm1(upper + _detectable_errors(quantile, found.degrees) * error_at_end)
     return Decision(verdict, goes_on, found, margin, minimal)
