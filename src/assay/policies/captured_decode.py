@@ -3,7 +3,7 @@
 Axes: G rows drawn in all, R row places of the buffers, B row places in use, P prompt places, S suffix places,
 T steps, V vocabulary, K key/value heads, D head size.
 
-A step is some five hundred small kernels, whose launches from Python take ten times as long as they run. So a step is
+A step is hundreds of small kernels, whose launches from Python take ten times as long as they run. So a step is
 captured once for each size of the batch and replayed. Its buffers never move: a size is a view of their beginning. The
 host queues a block of steps, and only then looks at the tokens of the block before, so that detokenising and the search
 for stop strings run beside the GPU. A row that ended draws on until its block is over, and what it drew is dropped.
