@@ -14,6 +14,7 @@ from assay.prompting import extract as extract_module
 from assay.prompting.extract import ParseReason, extract
 from assay.prompting.formats import PromptOptions, render
 from assay.prompting.reference import read_reference
+from assay.prompting.source import end_line, first_line
 
 STARTER = Path(extract_module.__file__).parents[1] / "tasks" / "starter"
 
@@ -551,12 +552,22 @@ def test_damaged_answers_give_a_candidate_or_a_failure(text, prompt, name):
 # -- the reference's own body ----------------------------------------------------------------------------------------
 
 
+def own_body(task: Task) -> str:
+    """The statements of the reference's `forward` as they stand, without a docstring."""
+    reference = read_reference(task)
+    module, forward = reference.module, reference.forward
+    has_docstring = ast.get_docstring(forward) is not None and len(forward.body) > 1
+    statements = forward.body[1:] if has_docstring else forward.body
+    if statements[0].lineno == reference.signature_end_line:
+        return module.lines(forward.lineno, end_line(forward)).removeprefix(reference.signature).strip()
+    return module.lines(first_line(statements[0]), end_line(forward))
+
+
 def identity(task: Task, indent: int | None = None) -> str:
     """The candidate that is made of the reference's own forward body, answered to a completion prompt."""
     prompt = render(task, "body", "completion", PromptOptions(indent=indent))
     tail = prompt.text.rpartition("\n")[2]
-    body = read_reference(task).forward_body
-    found = extract(body.removeprefix(tail) + "\n\n\nclass Next:\n    pass\n", task, prompt)
+    found = extract(own_body(task).removeprefix(tail) + "\n\n\nclass Next:\n    pass\n", task, prompt)
     assert isinstance(found, Candidate), (task.key, found)
     check_is_independent(found.source)
     return found.source

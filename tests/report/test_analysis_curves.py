@@ -76,6 +76,18 @@ def test_another_run_stands_where_its_figure_is_on_the_first_curve():
     assert found.tests["second"].wins == 2
 
 
+def test_a_rate_of_single_samples_averages_over_tasks_and_differs_from_the_success_of_tasks():
+    first = make_view({"a": [FAST, SLOW, SLOW, SLOW], "b": [FAST, SLOW, SLOW, SLOW]}, "first")
+    second = make_view({"a": [FAST, WRONG, WRONG, WRONG], "b": [LUCKY, WRONG]}, "second")
+    rows = other_runs(first, [second], rng()).rows
+    single, whole = ({row.rule: row for row in rows if row.samples == samples} for samples in (1, 2))
+    assert single["raw"].figure == pytest.approx((1 / 4 + 1 / 2) / 2)
+    assert single["verified"].figure == pytest.approx(1 / 8)
+    assert (whole["raw"].figure, whole["verified"].figure) == (1.0, 0.5)
+    interval = single["verified"].interval
+    assert interval is not None and interval.low <= 1 / 8 <= interval.high
+
+
 def test_on_a_flat_curve_no_k_stands_out():
     first, second = make_view({"a": [SLOW, SLOW]}, "first"), make_view({"a": [FAST, SLOW]}, "second")
     rows = other_runs(first, [second], rng()).rows

@@ -108,6 +108,16 @@ def test_rounds_show_what_changed_and_the_choice_of_one_with_its_split_estimate(
     assert "keeps round 1 of 3 rounds" in table.in_words
 
 
+def test_a_rounds_rates_average_over_tasks_and_differ_from_the_success_of_tasks():
+    a, b = [FAST, WRONG, WRONG, WRONG], [LUCKY, WRONG]
+    tasks = {key: [one._replace(round=step) for step in (0, 1) for one in each] for key, each in (("a", a), ("b", b))}
+    table = rounds_table("run", make_pool(tasks), rng())
+    assert table is not None and table.tasks == 2
+    for row in table.rows:
+        assert row.samples == 6 and row.correct == row.fast_1_raw == pytest.approx((1 / 4 + 1 / 2) / 2)
+        assert (row.fast_1_verified, row.solved_verified) == (pytest.approx(1 / 8), 0.5)
+
+
 def test_turns_of_a_refinement_are_not_called_an_adaptation():
     samples = [SLOW, SLOW, FAST._replace(round=1), SLOW._replace(round=1)]
     view = make_view({"a": samples, "b": samples}, strategy="refine")

@@ -8,7 +8,7 @@ from selection_attempts import attempt
 
 from assay.core.errors import UsageError
 from assay.core.records import Verdict
-from assay.selection.curves import best_of_k_curve, evaluated_first_curve, selector_curves
+from assay.selection.curves import curve_of, evaluated_first_values, selector_values, success_values
 from assay.selection.outcomes import selection_report
 from assay.selection.pool import Pool
 from assay.selection.selectors import available, build_selector
@@ -27,7 +27,7 @@ def _random_pool(seed, tasks=3, n=6):
 
 def test_best_of_k_is_the_mean_over_tasks_of_the_share_of_subsets_with_a_success():
     pool = _random_pool(1)
-    curve = best_of_k_curve(pool, "verified", range(1, 7))
+    curve = curve_of(*success_values(pool, "verified", range(1, 7)))
     for k, value in zip(curve.ks, curve.values, strict=True):
         shares = [
             np.mean([samples.is_fast_verified[list(s)].any() for s in itertools.combinations(range(6), k)])
@@ -41,23 +41,24 @@ def test_a_selector_curve_ends_at_what_the_selector_keeps_of_the_whole_pool(seed
     pool = _random_pool(seed)
     report = selection_report(pool, np.random.default_rng(0))
     for selector in available(pool.samples):
-        curves = selector_curves(pool, selector)
-        assert curves["raw"].values[-1] == pytest.approx(report.selectors[selector.name].fast_1_raw)
-        assert curves["verified"].values[-1] == pytest.approx(report.selectors[selector.name].fast_1_verified)
+        sizes, values = selector_values(pool, selector)
+        raw, verified = (curve_of(sizes, values[rule]).values[-1] for rule in ("raw", "verified"))
+        assert raw == pytest.approx(report.selectors[selector.name].fast_1_raw)
+        assert verified == pytest.approx(report.selectors[selector.name].fast_1_verified)
 
 
 def test_every_selector_starts_from_a_random_sample():
     pool = _random_pool(7)
-    start = best_of_k_curve(pool, "raw", [1]).values
+    _, start_P1 = success_values(pool, "raw", [1])
     for selector in available(pool.samples):
-        assert selector_curves(pool, selector, [1])["raw"].values == pytest.approx(start)
+        assert selector_values(pool, selector, [1])[1]["raw"] == pytest.approx(start_P1)
 
 
 def test_the_oracle_by_point_estimate_is_best_of_k():
     pool = _random_pool(3)
-    assert selector_curves(pool, build_selector("oracle"))["raw"].values == pytest.approx(
-        best_of_k_curve(pool, "raw").values
-    )
+    sizes, values = selector_values(pool, build_selector("oracle"))
+    best_sizes, best_values = success_values(pool, "raw")
+    assert sizes.tolist() == best_sizes.tolist() and values["raw"] == pytest.approx(best_values)
 
 
 def test_evaluating_in_an_order_finds_the_success_where_it_stands():
@@ -71,15 +72,15 @@ def test_evaluating_in_an_order_finds_the_success_where_it_stands():
         ]
     )
     sizes = [1, 2, 3, 4]
-    assert evaluated_first_curve(pool, "surprisal", ms=sizes).values == pytest.approx((0, 0.5, 1, 1))
-    assert evaluated_first_curve(pool, "confidence", ms=sizes).values == pytest.approx((0, 0.5, 1, 1))
-    assert evaluated_first_curve(pool, "random", ms=sizes).values == pytest.approx((0.25, 0.5, 0.75, 1))
+    assert evaluated_first_values(pool, "surprisal", ms=sizes)[1][0] == pytest.approx((0, 0.5, 1, 1))
+    assert evaluated_first_values(pool, "confidence", ms=sizes)[1][0] == pytest.approx((0, 0.5, 1, 1))
+    assert evaluated_first_values(pool, "random", ms=sizes)[1][0] == pytest.approx((0.25, 0.5, 0.75, 1))
 
 
 @pytest.mark.parametrize("order", ["surprisal", "confidence"])
 def test_evaluation_in_a_tied_order_equals_the_average_over_permutations(order):
     pool = _random_pool(9, tasks=2, n=5)
-    curve = evaluated_first_curve(pool, order, "raw", range(1, 6))
+    curve = curve_of(*evaluated_first_values(pool, order, "raw", range(1, 6)))
     for m, value in zip(curve.ks, curve.values, strict=True):
         shares = []
         for _, samples in pool.by_task():
@@ -95,12 +96,12 @@ def test_evaluation_in_a_tied_order_equals_the_average_over_permutations(order):
 def test_a_sample_without_logprobs_is_evaluated_last():
     pool = Pool.from_attempts([attempt("t", 0, [], ratio=2.0), attempt("t", 1, [-5.0])])
     for order in ("surprisal", "confidence"):
-        assert evaluated_first_curve(pool, order, "raw").values == (0.0, 1.0)
+        assert evaluated_first_values(pool, order, "raw")[1].tolist() == [[0.0, 1.0]]
 
 
 def test_a_curve_names_its_equivalent_k():
     pool = Pool.from_attempts([attempt("t", i, ratio=2.0 if i == 0 else None) for i in range(4)])
-    curve = best_of_k_curve(pool, "raw")
+    curve = curve_of(*success_values(pool, "raw"))
     assert curve.values == pytest.approx((0.25, 0.5, 1.0))
     assert str(curve.equivalent_k(0.1)) == "< 1" and curve.equivalent_k(0.75).k == pytest.approx(2 * 2**0.5)
 
@@ -108,6 +109,6 @@ def test_a_curve_names_its_equivalent_k():
 def test_sizes_that_some_task_cannot_give_are_a_users_mistake():
     pool = Pool.from_attempts([attempt("a", 0), attempt("b", 0), attempt("b", 1)])
     with pytest.raises(UsageError, match="lie in 1 to 1"):
-        best_of_k_curve(pool, "raw", [1, 2])
+        success_values(pool, "raw", [1, 2])
     with pytest.raises(UsageError, match="at least one sample"):
-        best_of_k_curve(Pool.from_attempts([attempt("a", 0)], tasks=["a", "b"]))
+        success_values(Pool.from_attempts([attempt("a", 0)], tasks=["a", "b"]))

@@ -8,9 +8,7 @@ from assay.stats import published
 from assay.stats.intervals import (
     bootstrap_tasks,
     clopper_pearson,
-    cluster_bootstrap,
     geometric_mean,
-    mean_of_task_means,
     t_interval,
     wilson,
 )
@@ -78,26 +76,6 @@ def test_bootstrap_without_variation_between_tasks_has_no_interval():
     assert bootstrap_tasks([], rng) is None
     assert bootstrap_tasks([0.3], rng) is None
     assert bootstrap_tasks([0.3, 0.3, 0.3], rng) is None
-    assert cluster_bootstrap([[0.0, 1.0]], rng) is None
-    assert cluster_bootstrap([[1.0, 1.0], [1.0]], rng) is None
-
-
-def test_a_task_without_samples_cannot_be_resampled():
-    with pytest.raises(ValueError, match="without samples"):
-        cluster_bootstrap([[1.0], []], np.random.default_rng(0))
-
-
-@pytest.mark.parametrize("samples", [[[0, 1, 1, 0], [1, 1, 1, 0, 0], [0, 0, 1]], [[0.1, 2, 3], [5, 1, 0.5], [2, 2, 7]]])
-def test_the_fast_path_has_the_distribution_of_the_general_one(samples):
-    def same(tasks):
-        return mean_of_task_means(tasks)
-
-    for method in ("percentile", "bca"):
-        fast = cluster_bootstrap(samples, np.random.default_rng(3), resamples=20_000, method=method)
-        slow = cluster_bootstrap(samples, np.random.default_rng(4), same, resamples=4_000, method=method)
-        assert fast is not None and slow is not None
-        scale = fast.high - fast.low
-        assert abs(fast.low - slow.low) < 0.06 * scale and abs(fast.high - slow.high) < 0.06 * scale
 
 
 def test_bca_agrees_with_scipy():
@@ -108,15 +86,6 @@ def test_bca_agrees_with_scipy():
     low, high = reference.confidence_interval
     assert found.low == pytest.approx(low, abs=0.03 * (high - low))
     assert found.high == pytest.approx(high, abs=0.03 * (high - low))
-
-
-def test_two_levels_are_wider_than_tasks_alone():
-    rng = np.random.default_rng(0)
-    samples = [rng.random(4) + p / 20 for p in range(8)]
-    both = cluster_bootstrap(samples, rng, resamples=8000)
-    tasks = bootstrap_tasks([s.mean() for s in samples], rng, resamples=8000)
-    assert both is not None and tasks is not None
-    assert both.high - both.low > tasks.high - tasks.low
 
 
 def test_intervals_over_tasks_cover_the_truth_about_as_often_as_they_say():

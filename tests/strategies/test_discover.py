@@ -14,7 +14,7 @@ from assay.learning.advantages import advantages
 from assay.report.adaptation import adaptation
 from assay.runs.runner import learned_directory
 from assay.runs.store import RunStore
-from assay.strategies.discover import Discovery, Reuse, prompt_from, read_expansions
+from assay.strategies.discover import STATES_FILE, Discovery, Expansions, Reuse, prompt_from
 from assay.strategies.objective import PolicyGradient
 from assay.strategies.state_buffer import ROOT
 
@@ -25,6 +25,11 @@ def discovery(steps=3, samples=8, groups=2, is_isolated=False, **changes: Any) -
     chosen: dict[str, Any] = {"kl_coef": 0.1} | changes
     settings = make_settings(steps=steps, **chosen)
     return Discovery(TASKS, samples, render, settings, PolicyGradient(settings, "entropic"), Reuse(groups), is_isolated)
+
+
+def left_by(directory, index: int) -> Expansions:
+    """The states that a round left."""
+    return Expansions.model_validate_json((learned_directory(directory, index) / STATES_FILE).read_text())
 
 
 def test_the_first_round_asks_for_the_task_and_later_ones_show_the_states_that_were_picked(tmp_path):
@@ -39,8 +44,7 @@ def test_the_first_round_asks_for_the_task_and_later_ones_show_the_states_that_w
         if one.sample.round == 0:
             assert asked == render(task)
             continue
-        left = read_expansions(learned_directory(tmp_path / "run", one.sample.round - 1))
-        assert left is not None
+        left = left_by(tmp_path / "run", one.sample.round - 1)
         state = left.next[task.key][one.sample.index // 4]
         assert asked == (prompt_from(render(task), state) or render(task))
         if state.source is not None and state.evaluation is not None and state.evaluation.speedup is not None:
@@ -51,8 +55,8 @@ def test_the_first_round_asks_for_the_task_and_later_ones_show_the_states_that_w
 def test_the_picks_of_a_round_are_those_of_its_buffer(tmp_path):
     run(tmp_path / "run", discovery())
     for index in range(4):
-        left = read_expansions(learned_directory(tmp_path / "run", index))
-        assert left is not None and left.round == index
+        left = left_by(tmp_path / "run", index)
+        assert left.round == index
         for task in TASKS:
             buffer = left.buffers[task.key]
             assert left.next[task.key] == buffer.picks(2, 1.0)

@@ -1,6 +1,7 @@
 import ast
 import functools
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import assay.tasks.starter_suite as starter_suite
 from assay.core.errors import UsageError
 from assay.tasks.constants import constants, input_elements
 from assay.tasks.contract import check_contract
-from assay.tasks.starter_suite import FOLDER, solutions, starter_facts, starter_ids, starter_tasks
+from assay.tasks.starter_suite import FOLDER, solutions, starter_facts, starter_tasks
 
 TASKS = {task.id: task for task in starter_tasks()}
 TORCH_WINS = [i for i in TASKS if starter_facts(i).headroom and starter_facts(i).needs == "torch"]
@@ -72,7 +73,8 @@ def test_the_suite_has_the_promised_mix():
 def test_files_and_sidecar_name_the_same_tasks():
     assert sorted(path.stem for path in FOLDER.glob("*.py")) == sorted(TASKS)
     assert sorted(path.name for path in (FOLDER / "solutions").iterdir()) == sorted(TASKS)
-    assert tuple(TASKS) == starter_ids()
+    sidecar = tomllib.loads((FOLDER / "suite.toml").read_text(encoding="utf-8"))
+    assert [task.id for task in starter_tasks()] == list(sidecar)
 
 
 @pytest.mark.parametrize("task_id", CPP_WINS)

@@ -12,10 +12,8 @@ from assay.prompting.source import (
     Module,
     apply_edits,
     end_line,
-    first_line,
     free_names,
     header_end,
-    is_docstring,
     line_edit,
     needed_statements,
     parse,
@@ -74,14 +72,6 @@ class Reference:
         """The `def forward(...)` header with its indentation, up to its colon."""
         start = self.module.offset(self.forward.lineno, 0)
         return self.module.slice(start, header_end(self.module, self.forward))
-
-    @property
-    def forward_body(self) -> str:
-        """The statements of `forward` as they stand, without a docstring."""
-        statements = [node for node in self.forward.body if not is_docstring(node)] or self.forward.body
-        if statements[0].lineno == self.signature_end_line:
-            return self.module.slice(header_end(self.module, self.forward), self._forward_end).strip()
-        return self.module.lines(first_line(statements[0]), end_line(self.forward))
 
     @property
     def _forward_end(self) -> int:

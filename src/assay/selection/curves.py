@@ -1,7 +1,7 @@
 """Best-of-K curves of a pool: what each selector would have reached with fewer samples, and with fewer evaluations.
 
-The `*_values` functions give the figure of every task, shape (P, K), for those who test or resample tasks; the
-`*_curve` functions give the mean over tasks.
+The `*_values` functions give the figure of every task, shape (P, K), for those who test or resample tasks; `curve_of`
+gives the mean over tasks.
 
 Axis suffixes: P tasks, K sizes, C eligible samples of one task, B bootstrap resamples.
 """
@@ -46,11 +46,6 @@ class Curve(Record):
         return equivalent_k(self.ks, self.values, figure)
 
 
-def best_of_k_curve(pool: Pool, success: Success = "verified", ks: Sequence[int] | None = None) -> Curve:
-    """Share of tasks solved by at least one of K samples: pass@k of fast_1, averaged over tasks."""
-    return curve_of(*success_values(pool, success, ks))
-
-
 def success_values(pool: Pool, success: Success = "verified", ks: Sequence[int] | None = None) -> tuple[Ints, Floats]:
     """Sizes K, and for each task the chance that at least one of K samples is a success."""
     sizes = _sizes(pool, ks)
@@ -75,20 +70,14 @@ def log_speedup_values(
     return sizes, np.stack(found)
 
 
-def selector_curves(pool: Pool, selector: Selector, ks: Sequence[int] | None = None) -> dict[Success, Curve]:
-    """Share of tasks on which the sample that `selector` keeps of K is a success of each kind; exact, ties averaged.
-
-    A sample's score is that among all samples of its task, also where a score (the length-controlled one) depends on
-    the others. The top-m selectors cost O(C^2) a task, C the correct samples.
-    """
-    sizes, values = selector_values(pool, selector, ks)
-    return {"raw": curve_of(sizes, values["raw"]), "verified": curve_of(sizes, values["verified"])}
-
-
 def selector_values(
     pool: Pool, selector: Selector, ks: Sequence[int] | None = None
 ) -> tuple[Ints, dict[Success, Floats]]:
-    """Sizes K, and for each task and kind of success the chance that what `selector` keeps of K samples is one."""
+    """Sizes K, and for each task and kind of success the chance that what `selector` keeps of K samples is one.
+
+    Exact, ties averaged. A sample's score is that among all samples of its task, also where a score (the
+    length-controlled one) depends on the others. The top-m selectors cost O(C^2) a task, C the correct samples.
+    """
     sizes = _sizes(pool, ks)
     raw, verified = [], []
     for _, samples in pool.by_task():
@@ -104,21 +93,14 @@ def selector_values(
     return sizes, {"raw": np.stack(raw), "verified": np.stack(verified)}
 
 
-def evaluated_first_curve(
-    pool: Pool, order: Order, success: Success = "verified", ms: Sequence[int] | None = None
-) -> Curve:
-    """Share of tasks solved when only the first m of all samples in `order` are evaluated at all; exact.
-
-    "surprisal": least expected first, "confidence": most expected first, ties in random order; samples without
-    log-probabilities (empty completions) come last. "random" is the curve of best of K.
-    """
-    return curve_of(*evaluated_first_values(pool, order, success, ms))
-
-
 def evaluated_first_values(
     pool: Pool, order: Order, success: Success = "verified", ms: Sequence[int] | None = None
 ) -> tuple[Ints, Floats]:
-    """Numbers of evaluations m, and for each task the chance that the first m in `order` hold a success."""
+    """Numbers of evaluations m, and for each task the chance that the first m of all samples in `order` hold a success.
+
+    Exact. "surprisal": least expected first, "confidence": most expected first, ties in random order; samples without
+    log-probabilities (empty completions) come last. "random" is best of K.
+    """
     if order == "random":
         return success_values(pool, success, ms)
     sizes = _sizes(pool, ms)

@@ -72,15 +72,6 @@ def selected_at_k(scores_C: ArrayLike, values_C: ArrayLike, n: int, ks: ArrayLik
     return weights_KC @ values + otherwise * missing_K
 
 
-def top_m_at_k(
-    scores_C: ArrayLike, values_C: ArrayLike, n: int, ks: ArrayLike, m: int, otherwise: float = 0.0
-) -> Floats:
-    """Expected value of the best-valued of the m best-scored eligible samples among k of n, for each k."""
-    values = np.asarray(values_C, float)
-    weights_KC = top_m_weights(scores_C, values, n, ks, m)
-    return weights_KC @ values + otherwise * (1.0 - pass_at_k(n, len(values), ks))
-
-
 def first_k(values_N: ArrayLike, ks: ArrayLike) -> Floats:
     """The maximum of the first k values in the order they were drawn: one realisation, not an expectation."""
     values = np.asarray(values_N, float)

@@ -3,10 +3,9 @@
 A degenerate case has no interval: the functions return None for it, never a width of zero and never NaN. Each docstring
 says which cases those are, and the caller says so in words.
 
-Axis suffixes: P tasks (clusters), G samples of one task, B bootstrap resamples.
+Axis suffixes: P tasks, B bootstrap resamples.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -19,7 +18,7 @@ from assay.core.records import Record
 Floats = NDArray[np.float64]
 BootstrapMethod = Literal["percentile", "bca"]
 
-# Integers drawn at once in the two-level bootstrap.
+# Integers drawn at once in the bootstrap.
 _CHUNK_DRAWS = 4_000_000
 
 
@@ -114,7 +113,7 @@ def _finite(values: ArrayLike) -> Floats:
     return x
 
 
-# -- cluster bootstrap ------------------------------------------------------------------------------------------
+# -- bootstrap over tasks ---------------------------------------------------------------------------------------
 
 
 def bootstrap_tasks(
@@ -125,6 +124,8 @@ def bootstrap_tasks(
     method: BootstrapMethod = "percentile",
 ) -> Interval | None:
     """Bootstrap interval of the mean over tasks of one figure a task: tasks are resampled, nothing within them.
+
+    BCa takes its acceleration from leaving out one task at a time (Efron 1987, JASA 82).
 
     None for fewer than 2 tasks and where all tasks have the same figure.
     """
@@ -141,75 +142,6 @@ def bootstrap_tasks(
         left_out_P = (values.sum() - values) / (len(values) - 1)
         tails = _bca_tails(draws_B, float(values.mean()), left_out_P, level)
     return _from_draws(draws_B, tails, level, f"{method} bootstrap over tasks")
-
-
-def mean_of_task_means(samples: Sequence[Floats]) -> float:
-    """The mean over tasks of the mean over a task's samples, so that every task counts the same."""
-    return float(np.mean([task_G.mean() for task_G in samples]))
-
-
-def cluster_bootstrap(
-    samples: Sequence[ArrayLike],
-    rng: np.random.Generator,
-    statistic: Callable[[Sequence[Floats]], float] = mean_of_task_means,
-    level: float = 0.95,
-    resamples: int = 2000,
-    method: BootstrapMethod = "percentile",
-) -> Interval | None:
-    """Two-level bootstrap interval of a statistic of many tasks with many samples each: tasks first, then samples.
-
-    samples: one array of length G > 0 a task. Each resample draws P tasks with replacement and, for each task drawn, G
-    of its samples with replacement (Davison and Hinkley 1997, "Bootstrap Methods and their Application", section 3.8,
-    strategy 2). BCa takes its acceleration from leaving out one task at a time (Efron 1987, JASA 82). The default
-    statistic has a fast path; others are called once a resample.
-
-    None for fewer than 2 tasks and where every resample gives the same figure. ValueError for a task without samples.
-    """
-    tasks = [_finite(task) for task in samples]
-    if any(len(task) == 0 for task in tasks):
-        raise ValueError("a task without samples cannot be resampled; leave it out and say so")
-    if len(tasks) < 2:
-        return None
-    if statistic is mean_of_task_means:
-        draws_B = _draw_means(tasks, rng, resamples)
-    else:
-        chosen_BP = rng.integers(len(tasks), size=(resamples, len(tasks)))
-        draws_B = np.array(
-            [
-                statistic([task[rng.integers(len(task), size=len(task))] for task in map(tasks.__getitem__, row)])
-                for row in chosen_BP
-            ]
-        )
-    tails: Floats | None = _tails(level)
-    if method == "bca":
-        left_out_P = np.array([statistic(tasks[:p] + tasks[p + 1 :]) for p in range(len(tasks))])
-        tails = _bca_tails(draws_B, statistic(tasks), left_out_P, level)
-    return _from_draws(draws_B, tails, level, f"{method} bootstrap over tasks and samples")
-
-
-def _draw_means(tasks: Sequence[Floats], rng: np.random.Generator, resamples: int) -> Floats:
-    """B two-level resamples of `mean_of_task_means`."""
-    chosen_BP = rng.integers(len(tasks), size=(resamples, len(tasks)))
-    means_BP = np.empty(chosen_BP.shape)
-    for p, task_G in enumerate(tasks):
-        is_p = chosen_BP == p
-        means_BP[is_p] = _resampled_means(task_G, int(is_p.sum()), rng)
-    return means_BP.mean(axis=1)
-
-
-def _resampled_means(task_G: Floats, count: int, rng: np.random.Generator) -> Floats:
-    """`count` means of G draws with replacement. Of two distinct values the number of the larger is binomial."""
-    low, high = task_G.min(), task_G.max()
-    is_high = task_G == high
-    if np.all(is_high | (task_G == low)):
-        share = rng.binomial(len(task_G), is_high.mean(), size=count) / len(task_G)
-        return low + share * (high - low)
-    means = np.empty(count)
-    step = max(1, _CHUNK_DRAWS // len(task_G))
-    for first in range(0, count, step):
-        chosen = rng.integers(len(task_G), size=(min(step, count - first), len(task_G)))
-        means[first : first + step] = task_G[chosen].mean(axis=1)
-    return means
 
 
 def _from_draws(draws_B: Floats, tails: Floats | None, level: float, name: str) -> Interval | None:

@@ -131,11 +131,6 @@ def prompt_from(prompt: Prompt, state: State) -> Prompt | None:
     return with_earlier(prompt, [Earlier(source=state.source, text="", evaluation=state.evaluation)])
 
 
-def read_expansions(directory: Path) -> Expansions | None:
-    """The states that a round left in `directory`; None where another strategy wrote it, or nothing."""
-    return _read(directory) if (directory / STATES_FILE).is_file() else None
-
-
 def _read(directory: Path) -> Expansions:
     path = directory / STATES_FILE
     try:

@@ -48,11 +48,6 @@ class Solutions(Record):
     wrong: tuple[str, ...]
 
 
-def starter_ids() -> tuple[str, ...]:
-    """Ids of the starter tasks in the order of the suite."""
-    return tuple(_facts())
-
-
 def starter_facts(task_id: str) -> StarterFacts:
     """What is known of one starter task; `UsageError` for an unknown id."""
     facts = _facts()
