@@ -1,6 +1,7 @@
 """Sharing the prompt and dropping finished rows change no number: held against plain forward passes."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import torch
 from tiny_models import CONTEXT, save_tiny
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from assay.core.errors import UsageError
+from assay.core.errors import PolicyError, UsageError
 from assay.core.records import Completion, Message, Prompt, SamplingParams, StopReason
 from assay.policies import generation
+from assay.policies.captured_decode import CapturedDecoder
 from assay.policies.local import LocalPolicy, load_local
+from assay.policies.weights import load_weights
 
 FAMILIES = ["llama", "qwen2", "qwen3", "mistral"]
 TEXT = "class ModelNew(Model):\n    def forward(self, x: torch.Tensor) -> torch.Tensor:\n        return"
@@ -183,3 +186,18 @@ def test_the_thread_count_of_the_process_is_left_alone(tiny_folders: dict[str, P
     before = torch.get_num_threads()
     sample(load_local(f"local:{tiny_folders['llama']}", threads=1), prompt(), 1)
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("is_fused", [False, True])
+def test_a_model_that_diverged_says_so(tiny_folders: dict[str, Path], is_fused: bool) -> None:
+    loaded = load_weights(f"local:{tiny_folders['qwen2']}")
+    if is_fused:
+        loaded = replace(loaded, decoder=CapturedDecoder(loaded.model, capture=False))
+    policy = LocalPolicy(loaded)
+    norm: Any = loaded.model.base_model.norm
+    norm.weight.data[:] = torch.nan
+    for params in ({}, {"temperature": 0.0}, {"top_p": 0.9}):
+        with pytest.raises(PolicyError, match="diverged"):
+            sample(policy, prompt(), 2, **params)
+    with pytest.raises(PolicyError, match="diverged"):
+        asyncio.run(policy.base().score(prompt(), (1, 2, 3)))

@@ -85,3 +85,12 @@ def test_draws_equal_those_of_torch(temperature: float, vocabulary: int, monkeyp
     assert same.sum() >= 49  # one may lie on an edge
     torch.testing.assert_close(logprobs.cpu()[same], their_logprobs[same], atol=1e-4, rtol=1e-4)
     assert torch.isfinite(logprobs).all()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_row_without_finite_logits_gets_no_number(bad: float):
+    logits = torch.randn(3, 3000, device=DEVICE, dtype=DTYPE)
+    logits[1, 4] = bad
+    tokens, logprobs = kernels.draw(logits, torch.rand(3, dtype=torch.float64, device=DEVICE), 0.8)
+    assert logprobs.isnan().tolist() == [False, True, False]
+    assert 0 <= tokens[1] < 3000

@@ -74,3 +74,19 @@ def test_a_token_without_probability_is_never_drawn(values, uniform, temperature
     tempered = torch.exp((logits[0] - logits.max()) / temperature)
     assert tempered[token] > 0
     assert torch.isfinite(logprob).all()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.7, 0.9), (0.0, 1.0)])
+@pytest.mark.parametrize("vocabulary", [5, 1700])
+def test_a_row_without_finite_logits_gets_no_number_and_leaves_the_others_alone(
+    bad: float, temperature: float, top_p: float, vocabulary: int
+) -> None:
+    logits = torch.randn(3, vocabulary, generator=torch.Generator().manual_seed(1))
+    uniforms = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    expected = draw_tokens(logits, uniforms, temperature, top_p)
+    logits[1, 4] = bad
+    tokens, logprobs = draw_tokens(logits, uniforms, temperature, top_p)
+    assert logprobs.isnan().tolist() == [False, True, False]
+    assert tokens[[0, 2]].tolist() == expected[0][[0, 2]].tolist()
+    assert 0 <= tokens[1] < vocabulary

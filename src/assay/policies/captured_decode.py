@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from assay.core.records import StopReason
 from assay.policies.drawing import draw_tokens
 from assay.policies.fused_step import FusedModel, StepCache
-from assay.policies.generation import DrawSettings, Prefill, Row
+from assay.policies.generation import DrawSettings, Prefill, Row, require_numbers
 
 BLOCK_STEPS = 8
 SMALLEST_PROMPT = 128
@@ -281,6 +281,7 @@ def _advance(row: Row, tokens: list[int], logprobs: list[float], settings: DrawS
     stop = row.detokenizer.push_all(tokens[:end])
     ends = [place for place in (end, stop) if place is not None]
     taken = len(tokens) if not ends else min(ends) + 1
+    require_numbers(logprobs[:taken])
     row.tokens += tokens[:taken]
     row.logprobs += logprobs[:taken]
     if ends:

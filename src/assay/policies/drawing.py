@@ -23,7 +23,7 @@ def draw_tokens(logits_BV: Tensor, uniforms_B: Tensor, temperature: float, top_p
 
     logits_BV: floating; uniforms_B: float64 in [0, 1). `temperature` 0 takes the most likely token. `top_p` keeps the
     smallest set of tokens, by descending probability at `temperature`, whose probability reaches it.
-    Returns tokens_B (int64) and logprobs_B (float32).
+    Returns tokens_B (int64) and logprobs_B (float32). A row with NaN or an infinite logit gets NaN.
     """
     kernels = kernels_for(logits_BV.device)
     if kernels and temperature > 0 and top_p == 1:
@@ -57,7 +57,7 @@ def _draw_weighted(weights_BV: Tensor, uniforms_B: Tensor) -> Tensor:
     places = block_B[:, None] * BLOCK + torch.arange(BLOCK, device=weights_BV.device)
     inside = weights_BV.gather(1, places.clamp(max=vocabulary - 1)) * (places < vocabulary)
     offset_B, _ = _pick(inside, rest_B)
-    return block_B * BLOCK + offset_B
+    return (block_B * BLOCK + offset_B).clamp_(max=vocabulary - 1)
 
 
 def _pick(weights_BN: Tensor, uniforms_B: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,7 +66,7 @@ def _pick(weights_BN: Tensor, uniforms_B: Tensor) -> tuple[Tensor, Tensor]:
     aim_B1 = (uniforms_B * sums_BN[:, -1])[:, None]
     # Rounding may lift the aim to the total itself, which no index would hold.
     aim_B1 = torch.minimum(aim_B1, torch.nextafter(sums_BN[:, -1:], torch.zeros_like(aim_B1)))
-    index_B1 = torch.searchsorted(sums_BN, aim_B1, right=True)
+    index_B1 = torch.searchsorted(sums_BN, aim_B1, right=True).clamp_(max=weights_BN.shape[1] - 1)  # NaN has no place
     weight_B1 = weights_BN.double().gather(1, index_B1)
     inside_B1 = (aim_B1 - (sums_BN.gather(1, index_B1) - weight_B1)) / weight_B1
     return index_B1[:, 0], inside_B1[:, 0].clamp(0.0, 1.0 - 1e-12)

@@ -10,7 +10,8 @@ that a step costs only what the unfinished rows need. Model families whose atten
 """
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from assay.core.errors import PolicyError
 from assay.core.records import Scored, StopReason
 from assay.policies.drawing import draw_tokens, raw_log_probs
 from assay.policies.text import Detokenizer
@@ -114,7 +116,17 @@ def generate(
         logits_BV = decoder.step(tokens_B)
 
 
+def require_numbers(logprobs: Sequence[float]) -> None:
+    """Raises `PolicyError` if a log-probability is no number, since then the model's logits are none either."""
+    if any(map(math.isnan, logprobs)):
+        raise PolicyError(
+            "the model's logits are not finite: its weights have diverged. Lower --learning-rate, or begin from an "
+            "earlier step (--start RUN:STEP)"
+        )
+
+
 def _advance(row: Row, token: int, logprob: float, settings: DrawSettings) -> None:
+    require_numbers([logprob])
     row.tokens.append(token)
     row.logprobs.append(logprob)
     if token in settings.end_tokens or row.detokenizer.push(token):
@@ -142,6 +154,7 @@ def score_tokens(
         logits_TV = torch.cat([logits_TV[-1:], output.logits[0].float()])
         here_TV, log_total_T = logits_TV[:-1], torch.logsumexp(logits_TV[:-1], dim=-1)
         logprobs += raw_log_probs(here_TV, ids[0], log_total_T).tolist()
+        require_numbers(logprobs)
         if topk > 0:
             top = torch.topk(here_TV, topk, dim=-1)
             values = (top.values - log_total_T[:, None]).tolist()
