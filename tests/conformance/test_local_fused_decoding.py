@@ -143,3 +143,24 @@ def test_tokens_taken_together_stop_where_tokens_taken_one_by_one_do(
         detokenizer = Detokenizer(tokenizer, tokenizer.encode("return"), stop)
         found.append((take(detokenizer), detokenizer.text()))
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("length", [1, 2, 150])
+def test_scores_equal_those_of_the_plain_policy_with_and_without_an_adapter(
+    both: tuple[LocalPolicy, LocalPolicy], length: int
+) -> None:
+    def scores(policy: LocalPolicy) -> list[Any]:
+        trainer = asyncio.run(policy.trainer(LoraConfig(rank=4, alpha=8)))
+        ones = (1.0,) * 4
+        item = TrainItem(prompt("y"), (5, 6, 7, 8), (-1.0,) * 4, ones, ones)
+        for _ in range(3):
+            asyncio.run(trainer.step([item], "cross_entropy", AdamConfig(learning_rate=1e-2)))
+        samplers: list[Any] = [policy.base(), asyncio.run(trainer.snapshot("s"))]
+        tokens = tuple(5 + place % 40 for place in range(length))
+        return [asyncio.run(sampler.score(prompt("x"), tokens, 3)) for sampler in samplers]
+
+    ours, plain = scores(both[0]), scores(both[1])
+    for one, other in zip(ours, plain, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+        assert [[token for token, _ in place] for place in one.topk] == [[t for t, _ in place] for place in other.topk]
+    assert ours[0].logprobs != pytest.approx(ours[1].logprobs, abs=1e-3)

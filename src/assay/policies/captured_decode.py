@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from assay.core.records import StopReason
+from assay.core.records import Scored, StopReason
 from assay.policies.drawing import draw_tokens
 from assay.policies.fused_step import FusedModel, StepCache
-from assay.policies.generation import DrawSettings, Prefill, Row, require_numbers
+from assay.policies.generation import SCORE_CHUNK, DrawSettings, Prefill, Row, require_numbers, scored
 
 BLOCK_STEPS = 8
 SMALLEST_PROMPT = 128
@@ -72,8 +72,14 @@ class CapturedDecoder:
 
     def prefill(self, tokens: tuple[int, ...]) -> Prefill:
         """The prompt, with the adapter that is active in the model."""
-        cache, next_logits_V = self._fused.prefill(tokens, self._fused.load_adapter())
-        return Prefill(tokens, cache, next_logits_V)
+        cache, hidden_PE = self._fused.read(tokens, self._fused.load_adapter())
+        return Prefill(tokens, cache, self._fused.logits(hidden_PE[-1:])[0].float())
+
+    def score(self, prompt: tuple[int, ...], tokens: tuple[int, ...], topk: int) -> Scored:
+        """As `generation.score_tokens`, in one pass over prompt and completion: on a GPU launches are what costs."""
+        _cache, hidden_NE = self._fused.read((*prompt, *tokens[:-1]), self._fused.load_adapter())
+        chunks = hidden_NE[len(prompt) - 1 :].split(SCORE_CHUNK)
+        return scored(tokens, (self._fused.logits(chunk).float() for chunk in chunks), topk)
 
     def generate(
         self,

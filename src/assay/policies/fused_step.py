@@ -162,11 +162,10 @@ class FusedModel:
             layer.out.add_to(x_BE, attention(layer, qkv_BO, prompt, suffix), rank)
             gate_up_BO = layer.gate_up(_normed(layer.mlp_norm, x_BE), rank)
             layer.down.add_to(x_BE, self._gated(layer, gate_up_BO), rank)
-        output: Any = self._model.get_output_embeddings()
-        return output(_normed(self._core.norm, x_BE))
+        return self.logits(x_BE)
 
-    def prefill(self, tokens: Sequence[int], rank: int) -> tuple[DynamicCache, Tensor]:
-        """Keys and values of a prompt (batch 1), and the logits of the token after it, (V,)."""
+    def read(self, tokens: Sequence[int], rank: int) -> tuple[DynamicCache, Tensor]:
+        """Keys and values of P tokens of text (batch 1), and the last hidden states, (P, E)."""
         x_PE = self._core.embed_tokens(torch.tensor(tokens, device=self.device))
         cos_PD, sin_PD = self.rotation(len(tokens))
         cache = DynamicCache(config=self._model.config.get_text_config(decoder=True))
@@ -181,8 +180,12 @@ class FusedModel:
             cache.update(keys.contiguous(), values.contiguous(), index)
             layer.out.add_to(x_PE, mixed_1HPD[0].transpose(0, 1).flatten(1), rank)
             layer.down.add_to(x_PE, self._gated(layer, layer.gate_up(_normed(layer.mlp_norm, x_PE), rank)), rank)
+        return cache, x_PE
+
+    def logits(self, x_BE: Tensor) -> Tensor:
+        """Of the tokens after those whose last hidden states these are, (B, V) in the weights' type."""
         output: Any = self._model.get_output_embeddings()
-        return cache, output(_normed(self._core.norm, x_PE[-1:]))[0].float()
+        return output(_normed(self._core.norm, x_BE))
 
     def _split(self, layer: _Layer, qkv_BO: Tensor) -> list[Tensor]:
         """Queries (B, H, D), keys and values (B, K, D), before the rotation."""

@@ -11,7 +11,7 @@ that a step costs only what the unfinished rows need. Model families whose atten
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,24 +142,34 @@ def score_tokens(
 
     Computed `SCORE_CHUNK` tokens at a time, so that memory stays at chunk times V for any T.
     """
-    cache = grown_copy(start.cache)
-    logits_TV = start.next_logits_V[None]
+
+    def logits() -> Iterator[Tensor]:
+        cache, next_logits_1V = grown_copy(start.cache), start.next_logits_V[None]
+        for first in range(0, len(tokens), SCORE_CHUNK):
+            check_cancelled()
+            ids = torch.tensor([tokens[first : first + SCORE_CHUNK]], device=model.device)
+            output = model(input_ids=ids, past_key_values=cache, use_cache=True)
+            logits_TV = torch.cat([next_logits_1V, output.logits[0].float()])
+            next_logits_1V = logits_TV[-1:]
+            yield logits_TV[:-1]
+
+    return scored(tokens, logits(), topk)
+
+
+def scored(tokens: tuple[int, ...], logits: Iterable[Tensor], topk: int) -> Scored:
+    """What `logits` say of `tokens`: float32 (t, V), for one stretch of the tokens after another."""
     logprobs: list[float] = []
     best: list[tuple[tuple[int, float], ...]] = []
-    for first in range(0, len(tokens), SCORE_CHUNK):
-        check_cancelled()
-        chunk = tokens[first : first + SCORE_CHUNK]
-        ids = torch.tensor([chunk], device=model.device)
-        output = model(input_ids=ids, past_key_values=cache, use_cache=True)
-        logits_TV = torch.cat([logits_TV[-1:], output.logits[0].float()])
-        here_TV, log_total_T = logits_TV[:-1], torch.logsumexp(logits_TV[:-1], dim=-1)
-        logprobs += raw_log_probs(here_TV, ids[0], log_total_T).tolist()
-        require_numbers(logprobs)
+    for logits_TV in logits:
+        chunk = torch.tensor(tokens[len(logprobs) : len(logprobs) + len(logits_TV)], device=logits_TV.device)
+        log_total_T = torch.logsumexp(logits_TV, dim=-1)
+        logprobs += raw_log_probs(logits_TV, chunk, log_total_T).tolist()
         if topk > 0:
-            top = torch.topk(here_TV, topk, dim=-1)
+            top = torch.topk(logits_TV, topk, dim=-1)
             values = (top.values - log_total_T[:, None]).tolist()
             pairs = zip(top.indices.tolist(), values, strict=True)
             best += [tuple(zip(ids_k, values_k, strict=True)) for ids_k, values_k in pairs]
+    require_numbers(logprobs)
     return Scored(tokens=tokens, logprobs=tuple(logprobs), topk=tuple(best))
 
 

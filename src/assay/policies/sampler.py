@@ -127,7 +127,10 @@ class ReplicaSampler:
         if not completion:
             return Scored(tokens=(), logprobs=())
         with self._activate():
-            scored = score_tokens(self._loaded.model, self._prefill(tokens), completion, topk, check)
+            if decoder := self._loaded.decoder:
+                scored = decoder.score(tokens, completion, topk)
+            else:
+                scored = score_tokens(self._loaded.model, self._prefill(tokens), completion, topk, check)
         return scored.model_copy(update={"prompt_tokens": len(tokens)})
 
     def _room(self, prompt: Prompt, prompt_length: int) -> int:
