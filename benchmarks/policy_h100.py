@@ -39,7 +39,7 @@ from assay.core.protocols import AdamConfig, LoraConfig, TrainItem
 from assay.core.records import Prompt, SamplingParams
 from assay.policies import pack_budget
 from assay.policies.captured_decode import CapturedDecoder
-from assay.policies.generation import DrawSettings, Row
+from assay.policies.generation import DrawSettings, Row, score_tokens
 from assay.policies.local import LocalPolicy
 from assay.policies.text import Detokenizer, prompt_tokens
 from assay.policies.weights import LoadedModel, load_weights
@@ -326,7 +326,20 @@ def sampling(bench: Bench) -> dict[str, Any]:
             name = f"{rows} rows of {steps}"
             found[name] = _sampled(bench, rows, steps, calls, found["weights_ms"])
             print(name, json.dumps(found[name]), file=sys.stderr, flush=True)  # in case that time runs out
-    return found
+    return found | {"scoring 128 tokens, ms": _scored(bench)}
+
+
+def _scored(bench: Bench) -> dict[str, float]:
+    """One completion by the fused layers, and by the model's own from the computed prompt on."""
+    decoder: Any = bench.loaded.decoder
+    completion = tuple(bench.ours(1, 128)[0].tokens)
+    with torch.inference_mode():
+        start = decoder.prefill(bench.tokens)
+        ways: dict[str, Callable[[], Any]] = {
+            "ours": lambda: decoder.score(bench.tokens, completion, 0),
+            "plain": lambda: score_tokens(bench.plain, start, completion, 0, lambda: None),
+        }
+        return {name: 1000 * statistics.median(bench.seconds(way) for _ in range(7)) for name, way in ways.items()}
 
 
 def _sampled(bench: Bench, rows: int, steps: int, calls: list[float], weights_ms: float) -> dict[str, Any]:
