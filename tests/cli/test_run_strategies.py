@@ -20,7 +20,7 @@ def run(strategy: str, model: str, *more: object) -> tuple[object, ...]:
 def test_self_distillation_ends_with_its_teachers_lead_and_its_tokens(cli, tiny, tmp_path):
     code, out, _ = cli(*run("sdpo", tiny, *TWO, "--steps", "1", "--out", tmp_path / "run"))
     assert code == 0 and "teacher's lead" in out and "with a solution" in out
-    assert "tokens of teachers and references" in out and "learning (1 updates)" in out
+    assert "tokens of teachers and references" in out and "learning (1 update)" in out
     document = json.loads(cli("resume", tmp_path / "run", "--json")[1])
     first, last = document["adaptation"]["steps"]
     assert document["strategy"] == "sdpo" and document["spent"]["teacher_tokens"] > 1000

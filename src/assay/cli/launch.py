@@ -98,9 +98,11 @@ def plan_words(plan: RunPlan) -> str:
     shown = ", ".join(plan.tasks[:8]) + (f" and {len(plan.tasks) - 8} more" if len(plan.tasks) > 8 else "")
     place = plan.device if plan.model_device == plan.device else f"{plan.device}, the model on {plan.model_device}"
     rounds = f" in {plan.rounds} rounds" if plan.rounds > 1 else ""
-    rounds += f", with at most {plan.updates} updates between them" if plan.updates else ""
+    if plan.updates:
+        rounds += f", with at most {plan.updates} {'update' if plan.updates == 1 else 'updates'} between them"
+    tasks = "1 task" if len(plan.tasks) == 1 else f"{len(plan.tasks)} tasks"
     return (
-        f"{plan.strategy} with {plan.model} on {place}: {len(plan.tasks)} tasks ({shown})\n"
+        f"{plan.strategy} with {plan.model} on {place}: {tasks} ({shown})\n"
         f"  {plan.samples} samples{rounds}: about {plan.prompt_tokens:,} prompt tokens, at most"
         f" {plan.completion_tokens:,} completion tokens\n"
         f"  at most {plan.evaluations} evaluations (one for each distinct program), {plan.controls} of identical"

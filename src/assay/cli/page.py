@@ -34,10 +34,11 @@ def show_run(directory: Path, as_json: bool) -> None:
         how = f"ended by its {tables.ended_by}" if tables.ended_by else "not used up"
         print_text(f"\nBudget: {budget_words(tables.budget)}; {how}.")
     spent = tables.spent
+    updates = "1 update" if spent.updates == 1 else f"{spent.updates} updates"
     print_text(
         f"\nSpent: {spent.rollouts} samples, {spent.prompt_tokens + spent.completion_tokens} tokens,"
         f" {spent.evaluations} evaluations, {spent.sampling_s:.0f} s sampling, {spent.evaluation_s:.0f} s evaluating"
-        f"{f', {spent.training_s:.0f} s learning ({spent.updates} updates)' if spent.training_s else ''}"
+        f"{f', {spent.training_s:.0f} s learning ({updates})' if spent.training_s else ''}"
         f"{f', {spent.teacher_tokens} tokens of teachers and references' if spent.teacher_tokens else ''}"
         f"{'' if spent.dollars is None else f', {dollars(spent.dollars)}'}."
         f"{f' {tables.devices.in_words()}' if tables.devices else ''}"
