@@ -1,6 +1,7 @@
 """The Triton kernels of a decoding step against torch's operations.
 
-They need a GPU, or Triton's interpreter: `TRITON_INTERPRET=1 pytest -m gpu tests/policies/test_decode_kernels.py`.
+They need a GPU, or Triton's interpreter (3.6 with numpy below 2.4):
+`TRITON_INTERPRET=1 pytest -m gpu tests/policies/test_decode_kernels.py`.
 """
 
 import os

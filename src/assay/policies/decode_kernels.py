@@ -23,16 +23,27 @@ def _normed(x, x_turned, weight, weight_turned, eps, D: tl.constexpr):
 
 
 @triton.jit
-def _look(q, m, total, mixed, keys, values, is_there, scaling):
-    """One turn of the running softmax (Milakov and Gimelshein, 2018): q (G, D) looks at keys (N, D)."""
-    scores = tl.dot(q, tl.trans(keys), input_precision="ieee") * scaling
-    scores = tl.where(is_there[None, :], scores, float("-inf"))
-    m_new = tl.maximum(m, tl.max(scores, axis=1))
-    shrink = tl.exp(m - m_new)
-    weights = tl.exp(scores - m_new[:, None])
-    total = total * shrink + tl.sum(weights, axis=1)
-    mixed = mixed * shrink[:, None] + tl.dot(weights.to(values.dtype), values, input_precision="ieee")
-    return m_new, total, mixed
+def _look(q, m, total, mixed, kept, part, length, scaling, D: tl.constexpr, D_PADDED: tl.constexpr, KEYS: tl.constexpr):
+    """A running softmax (Milakov and Gimelshein, 2018) goes on over `length` keys at `kept`; values lie `part` on.
+
+    q: (G, D). m, total, mixed: the largest score so far, and sums of exp(score - m), without and with the values.
+    """
+    n, d = tl.arange(0, KEYS), tl.arange(0, D_PADDED)
+    for start in range(0, length, KEYS):
+        is_there = start + n < length
+        places = (start + n)[:, None] * D + d[None, :]
+        mask = is_there[:, None] & (d < D)[None, :]
+        keys = tl.load(kept + places, mask=mask, other=0.0)
+        values = tl.load(kept + part + places, mask=mask, other=0.0)
+        scores = tl.dot(q, tl.trans(keys), input_precision="ieee") * scaling
+        scores = tl.where(is_there[None, :], scores, float("-inf"))
+        m_new = tl.maximum(m, tl.max(scores, axis=1))
+        shrink = tl.exp(m - m_new)
+        weights = tl.exp(scores - m_new[:, None])
+        total = total * shrink + tl.sum(weights, axis=1)
+        mixed = mixed * shrink[:, None] + tl.dot(weights.to(values.dtype), values, input_precision="ieee")
+        m = m_new
+    return m, total, mixed
 
 
 @triton.jit
@@ -102,22 +113,9 @@ def _attend(
     m = tl.sum(q.to(tl.float32) * k.to(tl.float32), axis=1) * scaling
     total = tl.full((G_PADDED,), 1.0, tl.float32)
     mixed = tl.zeros((G_PADDED, D_PADDED), tl.float32) + v.to(tl.float32)[None, :]
-    n = tl.arange(0, KEYS)
     shared = prompt + head * prompt_head
-    for start in range(0, prompt_length, KEYS):
-        is_there = start + n < prompt_length
-        places = (start + n)[:, None] * D + d[None, :]
-        mask = is_there[:, None] & is_d[None, :]
-        keys = tl.load(shared + places, mask=mask, other=0.0)
-        values = tl.load(shared + prompt_part + places, mask=mask, other=0.0)
-        m, total, mixed = _look(q, m, total, mixed, keys, values, is_there, scaling)
-    for start in range(0, length, KEYS):
-        is_there = start + n < length
-        places = (start + n)[:, None] * D + d[None, :]
-        mask = is_there[:, None] & is_d[None, :]
-        keys = tl.load(own + places, mask=mask, other=0.0)
-        values = tl.load(own + suffix_part + places, mask=mask, other=0.0)
-        m, total, mixed = _look(q, m, total, mixed, keys, values, is_there, scaling)
+    m, total, mixed = _look(q, m, total, mixed, shared, prompt_part, prompt_length, scaling, D, D_PADDED, KEYS)
+    m, total, mixed = _look(q, m, total, mixed, own, suffix_part, length, scaling, D, D_PADDED, KEYS)
     at = out + row * H * D + (head * group + g)[:, None] * D + d[None, :]
     tl.store(at, (mixed / total[:, None]).to(v.dtype), mask=is_q)
 
