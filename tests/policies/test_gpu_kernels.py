@@ -24,7 +24,8 @@ def triton(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     gpu_kernels._compiling_kernels.cache_clear()
 
 
-def test_a_cpu_has_none():
+def test_a_cpu_has_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     assert kernels_for(torch.device("cpu")) is None
 
 

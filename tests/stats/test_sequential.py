@@ -116,13 +116,15 @@ def test_the_minimal_effect_is_found_about_as_often_as_it_says(sd: float, direct
         promised = decide([rng.normal(0, sd / 3, 10) + rng.normal(0, sd)], noise, **SETTINGS).minimal_effect
         effect = math.log1p(promised) if direction is Verdict.FASTER else math.log1p(-promised)
         replicates: list[np.ndarray] = []
+        verdict = Verdict.UNDECIDED
         for look in LOOKS:
             while len(replicates) < look:
                 replicates.append(effect + rng.normal(0, sd) + rng.normal(0, sd / 3, 10))
             decision = decide(replicates, noise, **SETTINGS, settle=settle)
+            verdict = decision.verdict
             if not decision.goes_on:
                 break
-        found += decision.verdict is direction
+        found += verdict is direction
     assert (0.85 if settle else 0.8) <= found / 150 <= 0.97
 
 

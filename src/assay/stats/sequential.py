@@ -23,6 +23,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,4 +182,5 @@ def _detectable_errors(quantile: float, degrees: int, power: float = 0.9) -> flo
     def excess(errors: float) -> float:
         return float(stats.norm.cdf(errors / true_errors - quantile).mean()) - power
 
-    return float(brentq(excess, 0.0, 1e6))
+    root: Any = brentq(excess, 0.0, 1e6)
+    return float(root)
