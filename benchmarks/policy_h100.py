@@ -550,7 +550,19 @@ def run_pytest(bench: Bench) -> dict[str, Any]:
     """The GPU tests of the conformance suite, in a process of their own."""
     if importlib.util.find_spec("pytest") is None:
         return {"skipped": "pytest is not installed"}
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "tests/conformance", "-o", "addopts=", "-q", "-x"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-m",
+        "gpu",
+        "tests/conformance",
+        "tests/policies",
+        "-o",
+        "addopts=",
+        "-q",
+        "-x",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     return {"exit": done.returncode, "tail": done.stdout[-1500:]}
 

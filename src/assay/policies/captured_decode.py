@@ -22,7 +22,15 @@ from transformers import PreTrainedModel
 from assay.core.records import Scored, StopReason
 from assay.policies.drawing import draw_tokens
 from assay.policies.fused_step import FusedModel, StepCache
-from assay.policies.generation import SCORE_CHUNK, DrawSettings, Prefill, Row, require_numbers, scored
+from assay.policies.generation import (
+    SCORE_CHUNK,
+    DrawSettings,
+    Prefill,
+    Row,
+    empty_cache,
+    require_numbers,
+    scored,
+)
 
 BLOCK_STEPS = 8
 SMALLEST_PROMPT = 128
@@ -64,6 +72,7 @@ class CapturedDecoder:
     """Draws from `model`, one call at a time. With `capture` off every step is launched anew, on any device."""
 
     def __init__(self, model: PreTrainedModel, capture: bool) -> None:
+        self._model = model
         self._fused = FusedModel(model)
         self._buffers: _Buffers | None = None
         self._graphs: dict[_Size, _Captured] = {}
@@ -72,12 +81,13 @@ class CapturedDecoder:
 
     def prefill(self, tokens: tuple[int, ...]) -> Prefill:
         """The prompt, with the adapter that is active in the model."""
-        cache, hidden_PE = self._fused.read(tokens, self._fused.load_adapter())
+        cache = empty_cache(self._model)
+        hidden_PE = self._fused.read(tokens, self._fused.load_adapter(), cache)
         return Prefill(tokens, cache, self._fused.logits(hidden_PE[-1:])[0].float())
 
     def score(self, prompt: tuple[int, ...], tokens: tuple[int, ...], topk: int) -> Scored:
         """As `generation.score_tokens`, in one pass over prompt and completion: on a GPU launches are what costs."""
-        _cache, hidden_NE = self._fused.read((*prompt, *tokens[:-1]), self._fused.load_adapter())
+        hidden_NE = self._fused.read((*prompt, *tokens[:-1]), self._fused.load_adapter())
         chunks = hidden_NE[len(prompt) - 1 :].split(SCORE_CHUNK)
         return scored(tokens, (self._fused.logits(chunk).float() for chunk in chunks), topk)
 

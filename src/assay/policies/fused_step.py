@@ -17,7 +17,8 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
+from transformers.cache_utils import Cache
 
 from assay.policies.gpu_kernels import kernels_for
 
@@ -111,7 +112,7 @@ class _Layer:
 
 
 class FusedModel:
-    """The decoding step of `model`, on the model's own weights."""
+    """The decoding step of `model`, and the reading of a text, on the model's own weights."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         core: Any = model.model
@@ -164,11 +165,10 @@ class FusedModel:
             layer.down.add_to(x_BE, self._gated(layer, gate_up_BO), rank)
         return self.logits(x_BE)
 
-    def read(self, tokens: Sequence[int], rank: int) -> tuple[DynamicCache, Tensor]:
-        """Keys and values of P tokens of text (batch 1), and the last hidden states, (P, E)."""
+    def read(self, tokens: Sequence[int], rank: int, cache: Cache | None = None) -> Tensor:
+        """The last hidden states of P tokens of text, (P, E); keys and values (batch 1) go into an empty `cache`."""
         x_PE = self._core.embed_tokens(torch.tensor(tokens, device=self.device))
         cos_PD, sin_PD = self.rotation(len(tokens))
-        cache = DynamicCache(config=self._model.config.get_text_config(decoder=True))
         for index, layer in enumerate(self.layers):
             qkv_PO = layer.qkv(_normed(layer.attention_norm, x_PE), rank)
             q_PHD, k_PKD, v_PKD = self._split(layer, qkv_PO)
@@ -177,10 +177,11 @@ class FusedModel:
             mixed_1HPD = scaled_dot_product_attention(
                 queries, keys, values, is_causal=True, scale=layer.scaling, enable_gqa=True
             )
-            cache.update(keys.contiguous(), values.contiguous(), index)
+            if cache is not None:
+                cache.update(keys.contiguous(), values.contiguous(), index)
             layer.out.add_to(x_PE, mixed_1HPD[0].transpose(0, 1).flatten(1), rank)
             layer.down.add_to(x_PE, self._gated(layer, layer.gate_up(_normed(layer.mlp_norm, x_PE), rank)), rank)
-        return cache, x_PE
+        return x_PE
 
     def logits(self, x_BE: Tensor) -> Tensor:
         """Of the tokens after those whose last hidden states these are, (B, V) in the weights' type."""

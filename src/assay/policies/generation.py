@@ -66,7 +66,7 @@ class DrawSettings:
 def install_shared_prefix(model: PreTrainedModel) -> bool:
     """Makes `model` attend through `shared_prefix_attention` if its family allows it; says whether it does."""
     config = model.config.get_text_config(decoder=True)
-    plain = all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
+    plain = all(type(layer) is DynamicLayer for layer in empty_cache(model).layers)
     if config.model_type not in SHARED_PREFIX_FAMILIES or not plain:
         return False
     AttentionInterface.register(ATTENTION_NAME, shared_prefix_attention)
@@ -75,9 +75,14 @@ def install_shared_prefix(model: PreTrainedModel) -> bool:
     return True
 
 
+def empty_cache(model: PreTrainedModel) -> DynamicCache:
+    """For keys and values of every layer of `model`, as its family keeps them."""
+    return DynamicCache(config=model.config.get_text_config(decoder=True))
+
+
 def prefill(model: PreTrainedModel, tokens: tuple[int, ...]) -> Prefill:
     """Computes the prompt once; the vocabulary projection is applied to its last token only."""
-    cache = DynamicCache(config=model.config.get_text_config(decoder=True))
+    cache = empty_cache(model)
     ids = torch.tensor([tokens], device=model.device)
     output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
     return Prefill(tokens, cache, output.logits[0, -1].float())

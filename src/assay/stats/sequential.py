@@ -36,6 +36,8 @@ from assay.core.records import Verdict
 FUTILITY_ERRORS = 1.0
 SETTLING_ERRORS = 2.0
 
+POWER = 0.9  # with which a detectable effect would be claimed
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -169,9 +171,9 @@ def decide(
 
 
 @cache
-def _detectable_errors(quantile: float, degrees: int, power: float = 0.9) -> float:
+def _detectable_errors(quantile: float, degrees: int) -> float:
     """How many standard errors an effect must exceed a margin by, so that the estimate exceeds it by `quantile` of its
-    own with probability `power`.
+    own with probability POWER.
 
     The standard error is known with `degrees` only, so the power is averaged over what the true one may be: s^2 times
     degrees / chi-squared.
@@ -180,7 +182,7 @@ def _detectable_errors(quantile: float, degrees: int, power: float = 0.9) -> flo
     true_errors = np.sqrt(degrees / stats.chi2.ppf(shares, degrees))
 
     def excess(errors: float) -> float:
-        return float(stats.norm.cdf(errors / true_errors - quantile).mean()) - power
+        return float(stats.norm.cdf(errors / true_errors - quantile).mean()) - POWER
 
     root: Any = brentq(excess, 0.0, 1e6)
     return float(root)
