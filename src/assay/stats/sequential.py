@@ -58,7 +58,7 @@ class Noise:
         if values.size < 2:
             raise ValueError("noise needs at least two A/A replicates")
         sd = float(values.std(ddof=1))
-        half_width = float(stats.t.ppf(0.975, values.size - 1)) * sd / math.sqrt(values.size)
+        half_width = _t_quantile(0.05, values.size - 1) * sd / math.sqrt(values.size)
         return Noise(sd, values.size - 1, abs(float(values.mean())) + half_width)
 
 
@@ -101,10 +101,23 @@ def median_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
     n = ordered.size
     if n < 3:
         return float(np.median(ordered)), float(ordered[-1] - ordered[0]) / 2
-    lowest = max(1, int(stats.binom.ppf(0.025, n, 0.5)))  # one-based
-    missed = 2 * float(stats.binom.cdf(lowest - 1, n, 0.5))
+    lowest, errors = _median_interval(n)
     half_width = float(ordered[n - lowest] - ordered[lowest - 1]) / 2
-    return float(np.median(ordered)), half_width / float(stats.norm.ppf(1 - missed / 2))
+    return float(np.median(ordered)), half_width / errors
+
+
+@cache
+def _median_interval(n: int) -> tuple[int, float]:
+    """The lower order statistic (one-based) of the median's interval, and its half width in normal standard errors."""
+    lowest = max(1, int(stats.binom.ppf(0.025, n, 0.5)))
+    missed = 2 * float(stats.binom.cdf(lowest - 1, n, 0.5))
+    return lowest, float(stats.norm.ppf(1 - missed / 2))
+
+
+@cache
+def _t_quantile(level: float, degrees: int) -> float:
+    """Student's t that is exceeded on either side with probability `level` in all."""
+    return float(stats.t.ppf(1 - level / 2, degrees))
 
 
 def alpha_spent(alpha: float, fraction: float) -> float:
@@ -122,7 +135,7 @@ def estimate(replicates: Sequence[NDArray[np.float64]], noise: Noise, level: flo
     pooled = (noise.degrees * noise.sd**2 + between) / degrees
     within = float(np.mean([error**2 for _center, error in summaries]))
     standard_error = math.sqrt(max(pooled, within) / count)
-    half_width = float(stats.t.ppf(1 - level / 2, degrees)) * standard_error
+    half_width = _t_quantile(level, degrees) * standard_error
     center = float(medians.mean())
     return Estimate(center, center - half_width, center + half_width, standard_error, degrees, 1 - level)
 
@@ -158,7 +171,7 @@ def decide(
         verdict = Verdict.SAME
     error_at_end = found.standard_error * math.sqrt(count / looks[-1])
     last_level = alpha - (alpha_spent(alpha, looks[-2] / looks[-1]) if len(looks) > 1 else 0.0)
-    quantile = float(stats.t.ppf(1 - last_level / 2, found.degrees + looks[-1] - count))
+    quantile = _t_quantile(last_level, found.degrees + looks[-1] - count)
     needed_at_end = upper + quantile * error_at_end
     doubt = (SETTLING_ERRORS if settle else FUTILITY_ERRORS) * found.standard_error
     may_be_faster = found.center + doubt >= needed_at_end
