@@ -2,8 +2,8 @@
 
     python benchmarks/adaptation_h100.py --out /tmp/adaptation --seconds 560
 
-Best-of-n, test-time training and self-distillation with feedback on the evaluation tasks, `--rollouts` each, from the
-model as it is ("base"); then RLVR on the training tasks, and the three again from its last weights ("rlvr"); and the
+RLVR on the training tasks; then best-of-n, test-time training and self-distillation with feedback on the evaluation
+tasks, `--rollouts` each, from its last weights ("rlvr"), and the three again from the model as it is ("base"); and the
 comparisons.
 Started again with the same `--out`, it goes on: a stage that is complete is not done again, one that was cut off goes
 on where it was. No stage begins after `--seconds`, and one that is running then is stopped and can be gone on with.
@@ -36,7 +36,7 @@ TRAIN = (
     "column_max_loop,row_variance_loop,gram_matrix_loop,gelu_tanh_by_hand,diagonal_matmul,product_row_sums,"
     "outer_product_vector,segment_mean_loop"
 )
-STARTS = ("base", "rlvr")
+STARTS = ("rlvr", "base")
 METHODS = ("best-of-n", "ttt", "sdpo")
 SOURCES = Path(__file__).resolve().parents[1] / "src"
 ASSAY = (sys.executable, "-c", "import sys; from assay.cli.main import main; sys.exit(main())")
