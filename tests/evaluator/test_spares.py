@@ -31,6 +31,17 @@ def test_spares_are_replaced_and_nothing_starts_in_a_quiet_block():
     spares.close()
 
 
+def test_more_may_be_taken_in_a_quiet_block_than_are_ready():
+    spares: Any = Spares(object, 2)  # type: ignore[arg-type]
+    taken: list[object] = []
+    with spares.quiet():
+        taker = threading.Thread(target=lambda: taken.extend(spares.take() for _ in range(5)), daemon=True)
+        taker.start()
+        taker.join(10)
+    assert len(taken) == 5
+    spares.close()
+
+
 def test_quiet_waits_for_a_start_under_way():
     may_end, is_begun = threading.Event(), threading.Event()
 

@@ -1,7 +1,7 @@
 """Started runners kept ready, so that an evaluation on a GPU does not wait for CUDA to initialise.
 
 Runners are started in the background, several at once, while the device is not being timed: `quiet()` waits for the
-starts under way and holds back further ones.
+starts under way and holds back further ones, but for those that somebody is waiting for.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ class Spares:
         self._ready: queue.Queue[Runner | EvaluatorError] = queue.Queue()
         self._state = threading.Condition()
         self._starting = 0
+        self._takers = 0
         self._is_quiet = False
         self._is_closed = False
         self._starters = ThreadPoolExecutor(max(1, size), "assay-spares")
@@ -37,14 +38,19 @@ class Spares:
         if not self._size:
             return self._start()
         self._starters.submit(self._add)
+        with self._state:
+            self._takers += 1
+            self._state.notify_all()
         found = self._ready.get()
+        with self._state:
+            self._takers -= 1
         if isinstance(found, EvaluatorError):
             raise found
         return found
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
-        """No runner is being started inside this block."""
+        """No runner is being started inside this block, unless more are taken than are ready."""
         with self._state:
             self._state.wait_for(lambda: not self._is_quiet)
             self._is_quiet = True
@@ -63,9 +69,17 @@ class Spares:
             self._state.notify_all()
         self._starters.shutdown()
 
+    @property
+    def _is_short(self) -> bool:
+        """Whether somebody waits for a runner that is neither ready nor being started.
+
+        Held back, such a start would never come: the block that holds it back may be the taker's own.
+        """
+        return self._takers > self._ready.qsize() + self._starting
+
     def _add(self) -> None:
         with self._state:
-            self._state.wait_for(lambda: not self._is_quiet or self._is_closed)
+            self._state.wait_for(lambda: not self._is_quiet or self._is_short or self._is_closed)
             if self._is_closed:
                 return
             self._starting += 1
