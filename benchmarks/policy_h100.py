@@ -41,6 +41,7 @@ from assay.policies import pack_budget
 from assay.policies.captured_decode import CapturedDecoder
 from assay.policies.generation import DrawSettings, Row, score_tokens
 from assay.policies.local import LocalPolicy
+from assay.policies.sampler import LocalSampler
 from assay.policies.text import Detokenizer, prompt_tokens
 from assay.policies.weights import LoadedModel, load_weights
 
@@ -103,6 +104,7 @@ class Bench:
         self.loaded = self.load()
         self.policy = self.policy_of(self.loaded)
         self.loaded = self.policy._loaded
+        self.base = self.policy.base()
         self.plain: PreTrainedModel = self.load().model
         self.tokenizer = self.loaded.tokenizer
         self.tokens = tuple(self.tokenizer.encode(SOURCE * 20)[: options.prompt_tokens])
@@ -155,15 +157,23 @@ class Bench:
             torch.cuda.synchronize()
 
     def ours(
-        self, rows: int, steps: int, seed: int = 0, ends: frozenset[int] = frozenset(), **rule: float
+        self,
+        rows: int,
+        steps: int,
+        seed: int = 0,
+        ends: frozenset[int] = frozenset(),
+        snapshot: LocalSampler | None = None,
+        **rule: float,
     ) -> list[Row]:
-        """One draw of exactly `steps` tokens a row, prompt included, unless `ends` end it."""
+        """One draw of exactly `steps` tokens a row, prompt included, unless `ends` end it; by the base model if there
+        is no `snapshot`.
+        """
         decoder = self.loaded.decoder
         assert decoder is not None
         settings = DrawSettings(rule.get("temperature", 0.8), rule.get("top_p", 1.0), steps, ends, ())
         uniforms = torch.rand(rows, steps, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         drawn = [Row(Detokenizer(self.tokenizer, self.tokens, ())) for _ in range(rows)]
-        with torch.inference_mode():
+        with (snapshot or self.base)._sides[0]._activate(), torch.inference_mode():
             decoder.generate(decoder.prefill(self.tokens), drawn, uniforms.to(self.device), settings, lambda: None)
         return drawn
 
@@ -320,20 +330,28 @@ def sampling(bench: Bench) -> dict[str, Any]:
     """Ours, then theirs, then ours again, for each number of rows and of new tokens."""
     bench.theirs(2, 4)
     found: dict[str, Any] = {"weights_ms": 1000 * _seconds_to_read_weights(bench)}
+    snapshot = asyncio.run(_trained(bench))
     for steps in map(int, bench.options.new_tokens.split(",")):
         calls = [bench.seconds(lambda steps=steps: bench.theirs(1, steps)) for _ in range(bench.options.single_calls)]
         for rows in map(int, bench.options.rows.split(",")):
             name = f"{rows} rows of {steps}"
-            found[name] = _sampled(bench, rows, steps, calls, found["weights_ms"])
+            found[name] = _sampled(bench, rows, steps, calls, found["weights_ms"], snapshot)
             print(name, json.dumps(found[name]), file=sys.stderr, flush=True)  # in case that time runs out
     return found | {"scoring 128 tokens, ms": _scored(bench)}
+
+
+async def _trained(bench: Bench) -> LocalSampler:
+    """An adapter whose factors are not zero."""
+    trainer = await bench.policy.trainer(LORA)
+    await trainer.step(_items(bench, 2, 16), "cross_entropy", AdamConfig(learning_rate=1e-3))
+    return await trainer.snapshot("trained")
 
 
 def _scored(bench: Bench) -> dict[str, float]:
     """One completion by the fused layers, and by the model's own from the computed prompt on."""
     decoder: Any = bench.loaded.decoder
     completion = tuple(bench.ours(1, 128)[0].tokens)
-    with torch.inference_mode():
+    with bench.base._sides[0]._activate(), torch.inference_mode():
         start = decoder.prefill(bench.tokens)
         ways: dict[str, Callable[[], Any]] = {
             "ours": lambda: decoder.score(bench.tokens, completion, 0),
@@ -342,15 +360,21 @@ def _scored(bench: Bench) -> dict[str, float]:
         return {name: 1000 * statistics.median(bench.seconds(way) for _ in range(7)) for name, way in ways.items()}
 
 
-def _sampled(bench: Bench, rows: int, steps: int, calls: list[float], weights_ms: float) -> dict[str, Any]:
-    """One comparison; `calls`: seconds of `generate` for a single sample."""
+def _sampled(
+    bench: Bench, rows: int, steps: int, calls: list[float], weights_ms: float, snapshot: LocalSampler
+) -> dict[str, Any]:
+    """One comparison; `calls`: seconds of `generate` for a single sample. All by the base model, but for what is said
+    to be with an adapter.
+    """
     cold = bench.seconds(lambda: bench.ours(rows, steps))
     bench.theirs(rows, 8)
     first = [_peak(bench, lambda: bench.ours(rows, steps)) for _ in range(3)]
     batched = [_peak(bench, lambda: bench.theirs(rows, steps)) for _ in range(3)]
     last = [_peak(bench, lambda: bench.ours(rows, steps)) for _ in range(3)]
+    bench.ours(rows, steps, snapshot=snapshot)
+    adapted = statistics.median(bench.seconds(lambda: bench.ours(rows, steps, snapshot=snapshot)) for _ in range(3))
     decoder: Any = bench.loaded.decoder
-    with torch.inference_mode():
+    with bench.base._sides[0]._activate(), torch.inference_mode():
         prompt_s = statistics.median(bench.seconds(lambda: decoder.prefill(bench.tokens)) for _ in range(5))
     seconds = [[one for one, _ in runs] for runs in (first, batched, last)]
     ours, theirs = statistics.median(seconds[0] + seconds[2]), statistics.median(seconds[1])
@@ -358,6 +382,7 @@ def _sampled(bench: Bench, rows: int, steps: int, calls: list[float], weights_ms
     return {
         "ours_s": ours,
         "ours_first_draw_with_captures_s": cold,
+        "ours_with_an_adapter_s": adapted,
         "ours_step_ms": step_ms,
         "batched_generate_step_ms": 1000 * theirs / steps,
         "prompt_ms": 1000 * prompt_s,
@@ -366,6 +391,7 @@ def _sampled(bench: Bench, rows: int, steps: int, calls: list[float], weights_ms
         "batched_generate_tokens_per_s": rows * steps / theirs,
         "ratio_to_batched_generate": theirs / ours,
         "ratio_to_faster_batched_generate": min(seconds[1]) / ours,
+        "ratio_with_an_adapter_to_faster_batched_generate_without": min(seconds[1]) / adapted,
         "ratio_to_generate_of_one_sample": statistics.median(calls) * rows / ours if calls else None,
         "aa_ratio_ours": statistics.median(seconds[0]) / statistics.median(seconds[2]),
         "aa_ratio_batched": seconds[1][0] / seconds[1][-1],
@@ -414,7 +440,7 @@ def _whole_sampler(bench: Bench, rows: int, steps: int) -> list[float]:
     params = SamplingParams(max_tokens=steps)
 
     def draw() -> None:
-        drawn = asyncio.run(bench.policy.base().sample(bench.prompt(stop=("\nclass ZZZ",)), rows, params))
+        drawn = asyncio.run(bench.base.sample(bench.prompt(stop=("\nclass ZZZ",)), rows, params))
         lengths.append(sum(len(c.tokens) for c in drawn.completions))
 
     lengths: list[int] = []
