@@ -161,6 +161,23 @@ def test_the_sandbox_hides_files_and_the_network(judge: Judge, tmp_path: Path):
         assert found.status is Status.RUNTIME_ERROR, (attempt, found)
 
 
+def test_packages_are_found_where_they_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A folder on Python's path that is not an installation is out of sight, and hides no package of the same name."""
+    for folder in ("installed", "own_code"):
+        (tmp_path / folder / "assay_probe").mkdir(parents=True)
+        (tmp_path / folder / "assay_probe" / "__init__.py").write_text("")
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    (tmp_path / "installed" / "assay_probe-1.0.dist-info").mkdir()
+    (tmp_path / "own_code" / "assay_private.py").write_text("")
+    other = Judge("cpu")
+    try:
+        program = with_body("import assay_probe\nraise ValueError(assay_probe.__file__)")
+        assert str(tmp_path / "installed") in evaluate(other, program).error
+        assert "ModuleNotFoundError" in evaluate(other, with_body("import assay_private")).error
+    finally:
+        other.close_now()
+
+
 def test_nothing_is_left_after_many_hostile_candidates(judge: Judge):
     evaluate(judge, FAST)
     before = settled()

@@ -1,7 +1,6 @@
 """The judge's hold on the processes that it does not trust: starting, asking, freezing, watching and killing them."""
 
 import contextlib
-import functools
 import json
 import logging
 import os
@@ -108,7 +107,7 @@ class Runner:
         """
         places = {"HOME": self.scratch, "TMPDIR": self.scratch, "CUDA_CACHE_PATH": self.scratch / "cuda"}
         request = {
-            "readable": [str(path) for path in (*_system_paths(), *readable)],
+            "readable": [str(path) for path in (*self._zygote.readable, *readable)],
             "writable": [str(path) for path in (self.scratch, *writable)],
             "environment": self._zygote.environment
             | {name: str(path) for name, path in places.items()}
@@ -226,6 +225,7 @@ class Zygote:
             **_STEADY_MALLOC,
         }
         self._environment = environment
+        self.readable = sandbox.readable_paths()
         self._runners: set[Runner] = set()
         self._log = (self._root / "zygote.log").open("wb")
         self._process = subprocess.Popen(
@@ -314,11 +314,6 @@ class Zygote:
             self._log.flush()
             text = (self._root / "zygote.log").read_text(errors="replace")[-2000:]
             raise EvaluatorError(f"the zygote does not answer ({error or type(error).__name__}): {text}") from error
-
-
-@functools.cache
-def _system_paths() -> tuple[Path, ...]:
-    return tuple(sandbox.readable_paths())
 
 
 def descendants(pid: int) -> list[int]:

@@ -97,6 +97,7 @@ class _Harness:
         writable = [*sandbox.writable_paths(is_cuda=self._is_cuda), *map(Path, request["writable"])]
         self._tiers.append(sandbox.restrict_files([Path(path) for path in request["readable"]], writable))
         self._tiers.append(sandbox.filter_system_calls())
+        sys.path[:] = filter(sandbox.may_read, sys.path)  # what is out of sight shall not hide what is installed
         return {"sandbox": [tier for tier in self._tiers if tier]}
 
     def do_load(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:

@@ -163,6 +163,15 @@ def restrict_files(readable: Sequence[Path], writable: Sequence[Path]) -> str | 
     return f"landlock:{abi}"
 
 
+def may_read(path: str) -> bool:
+    """Whether this process may open a file or folder, by the kernel's word: `os.access` does not know of Landlock."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
 def _allow(ruleset: int, path: Path, access: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -178,8 +187,12 @@ def _allow(ruleset: int, path: Path, access: int) -> None:
 
 
 def readable_paths() -> list[Path]:
-    """Where a Python program, a compiler and a driver live; no home directory, no working directory, no run."""
-    prefixes = {sys.prefix, sys.base_prefix, sysconfig.get_path("stdlib"), *site.getsitepackages()}
+    """Where a Python program, a compiler and a driver live; no home directory, no working directory, no run.
+
+    Of Python's path only the folders that packages have been installed in.
+    """
+    packages = {folder for folder in sys.path if folder and any(Path(folder).glob("*.dist-info"))}
+    prefixes = {sys.prefix, sys.base_prefix, sysconfig.get_path("stdlib"), *site.getsitepackages(), *packages}
     tools = {Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder}
     installed = {folder.parent for folder in tools if folder.name in ("bin", "sbin")} - {Path("/"), Path.home()}
     named = {Path(os.environ[name]) for name in ("CUDA_HOME", "CUDA_PATH") if os.environ.get(name)}
