@@ -327,10 +327,14 @@ def test_inputs_of_changing_shapes_are_the_users_error(judge: Judge):
         evaluate(judge, copy_of(task), task)
 
 
-def test_closing_does_not_wait_for_a_program_that_hangs():
+@pytest.mark.parametrize("started", [0, 1, 2])  # processes when it is closed: none yet, the zygote, a runner
+def test_closing_does_not_wait_for_a_program_that_hangs(judge: Judge, started: int, monkeypatch: pytest.MonkeyPatch):
+    evaluate(judge, FAST)  # the task is calibrated then, so that the hanging program is the first to be started
+    monkeypatch.setattr("assay.evaluator.session._NOISY_BIAS", 1.0)
     judge = Judge("cpu", EvaluatorConfig(call_timeout_s=100, load_timeout_s=100, calibration_replicates=3))
     hung = with_body("import time; time.sleep(90); return x")
     ended: list[object] = []
+    others = set(descendants(os.getpid()))
 
     def work() -> None:
         try:
@@ -341,9 +345,8 @@ def test_closing_does_not_wait_for_a_program_that_hangs():
     thread = threading.Thread(target=work)
     thread.start()
     deadline = time.monotonic() + 60
-    while not descendants(os.getpid()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(1)
+    while len(set(descendants(os.getpid())) - others) < started and time.monotonic() < deadline:
+        time.sleep(0.01)
     judge.close_now()
     thread.join(30)
     assert not thread.is_alive() and ended

@@ -265,12 +265,21 @@ class Judge:
             file_bytes=self._config.file_mb << 20,
             processes=self._config.processes,
         )
-        if self._is_closing:
-            raise EvaluatorError("the judge is being closed")
+        self._require_open()
         with self._starting:
             if self._zygote is None:
                 self._zygote = Zygote(threads=self._config.threads, is_cuda=self._device != "cpu")
-        return self._zygote.fork(device_index=device_index, cpus=cpus, threads=self._config.threads, limits=limits)
+        runner = self._zygote.fork(device_index=device_index, cpus=cpus, threads=self._config.threads, limits=limits)
+        try:
+            self._require_open()  # one that was being forked when the others were killed
+        except EvaluatorError:
+            runner.kill()
+            raise
+        return runner
+
+    def _require_open(self) -> None:
+        if self._is_closing:
+            raise EvaluatorError("the judge is being closed")
 
 
 @contextlib.contextmanager

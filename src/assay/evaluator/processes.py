@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,19 +164,14 @@ class Runner:
     def filter_count(self) -> int:
         """The smallest number of seccomp filters on any thread of the runner, read from the kernel; 0 if unknown."""
         counts = []
-        for status in Path(f"/proc/{self.pid}/task").glob("*/status"):
-            with contextlib.suppress(OSError):
-                fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
-                counts.append(int(fields.get("Seccomp_filters", 0)))
+        for status in _of_threads(self.pid, "status"):
+            fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+            counts.append(int(fields.get("Seccomp_filters", 0)))
         return min(counts, default=0)
 
     def _stands_still(self) -> bool:
         """Whether all threads are stopped (or gone), by the kernel's word."""
-        for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
-            with contextlib.suppress(OSError):
-                if stat.read_text().rpartition(")")[2].split()[0] not in "TtZX":
-                    return False
-        return True
+        return all(stat.rpartition(")")[2].split()[0] in "TtZX" for stat in _of_threads(self.pid, "stat"))
 
     def kill(self) -> None:
         """Ends the runner, all that it started, and its scratch directory."""
@@ -321,12 +316,25 @@ def descendants(pid: int) -> list[int]:
     found: list[int] = []
     waiting = [pid]
     while waiting:
-        for children in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                pids = [int(word) for word in children.read_text().split()]
-                found += pids
-                waiting += pids
+        for children in _of_threads(waiting.pop(), "children"):
+            pids = [int(word) for word in children.split()]
+            found += pids
+            waiting += pids
     return found
+
+
+def _of_threads(pid: int, name: str) -> Iterator[str]:
+    """The kernel's file `name` of each thread of `pid`; threads and processes may end meanwhile."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return
+    for thread in threads:
+        try:
+            text = Path(f"/proc/{pid}/task/{thread}/{name}").read_text()
+        except OSError:
+            continue
+        yield text
 
 
 def _private_bytes(pid: int) -> int:
