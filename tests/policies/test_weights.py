@@ -1,10 +1,11 @@
 from pathlib import Path
 
+import gguf
 import huggingface_hub.constants
 import pytest
 
 from assay.core.errors import UsageError
-from assay.policies.weights import load_weights, locate
+from assay.policies.weights import _parsed_once, load_weights, locate
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +65,14 @@ def test_a_cuda_device_that_is_not_there_is_a_usage_error(monkeypatch: pytest.Mo
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(UsageError, match="--device cpu"):
         load_weights("local:anything", device="cuda:0")
+
+
+def test_unpacking_parses_a_gguf_file_once(tmp_path: Path) -> None:
+    path = str(tmp_path / "small.gguf")
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    with _parsed_once():
+        assert gguf.GGUFReader(path) is gguf.GGUFReader(path)
+    assert gguf.GGUFReader(path) is not gguf.GGUFReader(path)
