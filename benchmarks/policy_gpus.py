@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from policy_h100 import LORA, SHAPES, SOURCE, environment
-from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from assay.core.protocols import AdamConfig, TrainItem
 from assay.core.records import Completion, Prompt, SamplingParams
@@ -61,16 +61,15 @@ def main() -> None:
 
 
 def _written(options: argparse.Namespace, folder: Path) -> str:
-    config = Qwen2Config(
-        **SHAPES[options.random],
+    shape: dict[str, Any] = {**SHAPES[options.random], "tie_word_embeddings": False}
+    config = AutoConfig.for_model(
+        **shape,
         max_position_embeddings=4096,
-        tie_word_embeddings=False,
         rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         bos_token_id=None,
-        eos_token_id=151645,
     )
     torch.manual_seed(0)
-    model: Any = Qwen2ForCausalLM(config)
+    model: Any = AutoModelForCausalLM.from_config(config)
     model.to(torch.bfloat16)
     model.lm_head.weight.data *= 5  # peaked enough for differences of log-probabilities to show
     model.save_pretrained(folder)
