@@ -239,7 +239,6 @@ def run_summary(page: dict[str, Any]) -> dict[str, Any]:
     spent, devices = page["spent"], page["devices"]
     wall = devices and devices["wall_s"]
     seconds = {"wall": wall} | {key: spent[f"{key}_s"] for key in PHASES[1:]}
-    busy = sum(seconds[key] for key in PHASES[1:])
     adaptation = page["adaptation"] or {"steps": [], "in_words": None}
     kept = ("round", "role", "items", "constant", "groups", "is_updated", "why_not", "mean_reward", "drift")
     kept += ("grad_norm", "sampler_gap", "teacher_gap", "solutions")
@@ -248,7 +247,8 @@ def run_summary(page: dict[str, Any]) -> dict[str, Any]:
         "start": page["start"],
         "ended_by": page["ended_by"],
         "seconds": seconds,
-        "idle_share": None if not wall else round(max(0.0, 1 - busy / wall), 3),
+        "devices": devices,
+        "idle_share": None if not wall else idle_shares(devices),
         "spent": spent,
         "samples_a_second_of_sampling": spent["rollouts"] / seconds["sampling"] if seconds["sampling"] else None,
         "evaluations_a_second": spent["evaluations"] / seconds["evaluation"] if seconds["evaluation"] else None,
@@ -259,6 +259,14 @@ def run_summary(page: dict[str, Any]) -> dict[str, Any]:
         "in_words": page["in_words"],
         "warnings": page["warnings"],
     }
+
+
+def idle_shares(devices: dict[str, Any]) -> dict[str, float]:
+    """Of the time at work, by device; where model and programs share one, the one waits while the other works."""
+    busy = {"model": devices["model_busy_s"], "programs": devices["evaluator_busy_s"]}
+    if devices["is_shared"]:
+        busy = dict.fromkeys(busy, sum(busy.values()))
+    return {name: round(max(0.0, 1 - seconds / devices["wall_s"]), 3) for name, seconds in busy.items()}
 
 
 def task_summary(line: dict[str, Any]) -> dict[str, Any]:
