@@ -73,11 +73,8 @@ class _Harness:
         self._disturbance = torch.empty(_CACHE_DISTURBANCE_BYTES, dtype=torch.uint8)
 
     def do_start(self, _request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
-        """Initialises the process's device and pins it. Nothing of a candidate is here yet.
-
-        CUDA takes a processor for a third of a second or more; were it pinned before, runners that start at the same
-        time would wait for one core.
-        """
+        """Pins the process and initialises its device. Nothing of a candidate is here yet."""
+        os.sched_setaffinity(0, self._options["cpus"])
         torch.set_num_threads(self._options["threads"])
         os.chdir(self._scratch)
         tempfile.tempdir = str(self._scratch)
@@ -87,10 +84,6 @@ class _Harness:
             torch.mm(small, small)  # the matrix library takes its time to start, once a process
             torch.cuda.synchronize()
             spin.prepare(self._device_index)
-        own = 0  # without CUDA the only thread so far
-        for thread in os.listdir("/proc/self/task") if self._is_cuda else [own]:
-            with contextlib.suppress(ProcessLookupError):
-                os.sched_setaffinity(int(thread), self._options["cpus"])
         return {}
 
     def do_enter_sandbox(self, request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
