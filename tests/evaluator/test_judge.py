@@ -161,6 +161,12 @@ def test_the_sandbox_hides_files_and_the_network(judge: Judge, tmp_path: Path):
         assert found.status is Status.RUNTIME_ERROR, (attempt, found)
 
 
+def test_a_thread_with_a_name_that_is_no_text_is_judged_like_any_other(judge: Judge):
+    naming = 'import ctypes\nctypes.CDLL(None).prctl(15, b"\\xff) R", 0, 0, 0)'  # 15: PR_SET_NAME
+    found = evaluate(judge, with_body(f"{naming}\nreturn weights[:, None] * self.linear(x)"))
+    assert found.status is Status.CORRECT, found
+
+
 def test_packages_are_found_where_they_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A folder on Python's path that is not an installation is out of sight, and hides no package of the same name."""
     for folder in ("installed", "own_code"):
@@ -331,14 +337,14 @@ def test_inputs_of_changing_shapes_are_the_users_error(judge: Judge):
 def test_closing_does_not_wait_for_a_program_that_hangs(judge: Judge, started: int, monkeypatch: pytest.MonkeyPatch):
     evaluate(judge, FAST)  # the task is calibrated then, so that the hanging program is the first to be started
     monkeypatch.setattr("assay.evaluator.session._NOISY_BIAS", 1.0)
-    judge = Judge("cpu", EvaluatorConfig(call_timeout_s=100, load_timeout_s=100, calibration_replicates=3))
+    closing = Judge("cpu", EvaluatorConfig(call_timeout_s=100, load_timeout_s=100, calibration_replicates=3))
     hung = with_body("import time; time.sleep(90); return x")
     ended: list[object] = []
     others = set(descendants(os.getpid()))
 
     def work() -> None:
         try:
-            ended.append(judge.evaluate_now(TASK, hung))
+            ended.append(closing.evaluate_now(TASK, hung))
         except EvaluatorError as error:
             ended.append(error)
 
@@ -347,6 +353,6 @@ def test_closing_does_not_wait_for_a_program_that_hangs(judge: Judge, started: i
     deadline = time.monotonic() + 60
     while len(set(descendants(os.getpid())) - others) < started and time.monotonic() < deadline:
         time.sleep(0.01)
-    judge.close_now()
+    closing.close_now()
     thread.join(30)
     assert not thread.is_alive() and ended

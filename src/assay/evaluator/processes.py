@@ -324,14 +324,17 @@ def descendants(pid: int) -> list[int]:
 
 
 def _of_threads(pid: int, name: str) -> Iterator[str]:
-    """The kernel's file `name` of each thread of `pid`; threads and processes may end meanwhile."""
+    """The kernel's file `name` of each thread of `pid`; threads and processes may end meanwhile.
+
+    A program may give its threads names that are no text.
+    """
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return
     for thread in threads:
         try:
-            text = Path(f"/proc/{pid}/task/{thread}/{name}").read_text()
+            text = Path(f"/proc/{pid}/task/{thread}/{name}").read_text(errors="replace")
         except OSError:
             continue
         yield text
