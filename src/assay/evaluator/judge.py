@@ -36,6 +36,7 @@ from assay.stats.sequential import Decision, decide
 
 _SPARE_RUNNERS_ON_CUDA = 2
 _ERROR_LIMIT = 4000
+_CLOSING = "the judge is being closed"
 
 
 @dataclass(frozen=True)
@@ -265,21 +266,16 @@ class Judge:
             file_bytes=self._config.file_mb << 20,
             processes=self._config.processes,
         )
-        self._require_open()
+        if self._is_closing:
+            raise EvaluatorError(_CLOSING)
         with self._starting:
             if self._zygote is None:
                 self._zygote = Zygote(threads=self._config.threads, is_cuda=self._device != "cpu")
         runner = self._zygote.fork(device_index=device_index, cpus=cpus, threads=self._config.threads, limits=limits)
-        try:
-            self._require_open()  # one that was being forked when the others were killed
-        except EvaluatorError:
+        if self._is_closing:  # it was being forked when the others were killed
             runner.kill()
-            raise
+            raise EvaluatorError(_CLOSING)
         return runner
-
-    def _require_open(self) -> None:
-        if self._is_closing:
-            raise EvaluatorError("the judge is being closed")
 
 
 @contextlib.contextmanager
