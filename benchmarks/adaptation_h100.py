@@ -28,6 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from assay.report.devices import DeviceUse
+
 EVAL = (  # fewer than six tasks could never tell two methods apart at p = 0.05
     "topk_by_sort,batched_dot_loop,gather_rows_loop,cumsum_loop,softmax_by_hand,median_by_sort,trace_of_product,"
     "moving_average_loop"
@@ -262,11 +264,9 @@ def run_summary(page: dict[str, Any]) -> dict[str, Any]:
 
 
 def idle_shares(devices: dict[str, Any]) -> dict[str, float]:
-    """Of the time at work, by device; where model and programs share one, the one waits while the other works."""
-    busy = {"model": devices["model_busy_s"], "programs": devices["evaluator_busy_s"]}
-    if devices["is_shared"]:
-        busy = dict.fromkeys(busy, sum(busy.values()))
-    return {name: round(max(0.0, 1 - seconds / devices["wall_s"]), 3) for name, seconds in busy.items()}
+    """Of the time at work, by device."""
+    use = DeviceUse.model_validate(devices)
+    return {"model": round(use.model_idle, 3), "programs": round(use.evaluator_idle, 3)}
 
 
 def task_summary(line: dict[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from policy_h100 import LORA, SHAPES, SOURCE, environment
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from policy_h100 import LORA, SHAPES, SOURCE, environment, shape_config
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from assay.core.protocols import AdamConfig, TrainItem
 from assay.core.records import Completion, Prompt, SamplingParams
@@ -61,13 +61,7 @@ def main() -> None:
 
 
 def _written(options: argparse.Namespace, folder: Path) -> str:
-    shape: dict[str, Any] = {**SHAPES[options.random], "tie_word_embeddings": False}
-    config = AutoConfig.for_model(
-        **shape,
-        max_position_embeddings=4096,
-        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
-        bos_token_id=None,
-    )
+    config = shape_config(options.random, tie_word_embeddings=False)
     torch.manual_seed(0)
     model: Any = AutoModelForCausalLM.from_config(config)
     model.to(torch.bfloat16)

@@ -95,6 +95,17 @@ LORA = LoraConfig(rank=16, alpha=32)
 SAMPLING = {"do_sample": True, "temperature": 0.8, "top_k": 0, "top_p": 1.0}
 
 
+def shape_config(name: str, **changes: Any) -> Any:
+    """The configuration of one of SHAPES."""
+    shape: dict[str, Any] = {**SHAPES[name], **changes}
+    return AutoConfig.for_model(
+        **shape,
+        max_position_embeddings=4096,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+        bos_token_id=None,
+    )
+
+
 class Bench:
     """The options, the two models (ours behind a policy, theirs as loaded), and the prompt."""
 
@@ -114,12 +125,7 @@ class Bench:
         """Weights and tokenizer anew; the same numbers each time."""
         if self.options.random is None:
             return load_weights(self.options.model, str(self.device))
-        config = AutoConfig.for_model(
-            **SHAPES[self.options.random],
-            max_position_embeddings=4096,
-            rope_parameters={"rope_type": "default", "rope_theta": 1e6},
-            bos_token_id=None,
-        )
+        config = shape_config(self.options.random)
         dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
         torch.manual_seed(0)
         with self.device:
