@@ -61,6 +61,13 @@ def test_the_weights_follow_the_room_of_each_device() -> None:
         assert there / bytes_of(model) == pytest.approx(first / (first + second), abs=0.1)
 
 
+def test_devices_with_room_for_many_such_models_still_share_it() -> None:
+    model = tiny_model("llama", layers=12)
+    found = placed(model, {0: 5000 * bytes_of(model), 1: 5000 * bytes_of(model)})
+    there = sum(bytes_of(model.get_submodule(name)) for name, index in found.items() if index == 0)
+    assert there / bytes_of(model) == pytest.approx(0.5, abs=0.1)
+
+
 def test_an_output_embedding_that_is_the_input_embedding_lies_where_that_does() -> None:
     model = tiny_model("qwen2", tie_word_embeddings=True)
     found = placed(model, {0: bytes_of(model), 1: bytes_of(model)})

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from assay.core.errors import UsageError
 
 WEIGHTS_SHARE = 0.85  # of a device's free memory; activations, keys and values, and adapters need the rest
-EVENNESS = 64  # how finely the devices' shares are made even
+GROWTH = 1.02  # from one share of the room that is tried to the next
 
 
 def device_map(folder: Path, devices: Sequence[str], dtype: torch.dtype) -> dict[str, int]:
@@ -34,11 +34,13 @@ def placed(model: PreTrainedModel, room: Mapping[int, int]) -> dict[str, int]:
     A module without weights of its own, as an output embedding that is the input embedding again, goes where the
     weights are. Raises `UsageError` where the layers do not fit.
     """
-    for part in range(1, EVENNESS + 1):
-        found = _filled(model, {index: size * part // EVENNESS for index, size in room.items()})
+    needed = sum(weight.nbytes for weight in model.parameters())
+    share = needed / max(1, sum(room.values()))  # with layers of any size, each device would be filled to this
+    while share < GROWTH:
+        found = _filled(model, {index: int(size * min(1.0, share)) for index, size in room.items()})
         if found is not None:
             return found
-    needed = sum(weight.nbytes for weight in model.parameters())
+        share *= GROWTH
     raise UsageError(
         f"the model's weights take {needed / 1e9:.1f} GB, and {', '.join(f'cuda:{index}' for index in room)} have room"
         f" for {sum(room.values()) / 1e9:.1f} GB in whole layers; name more devices, or a smaller model"
