@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ def cache_root(cache_dir: Path | None = None) -> Path:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Writes `path` whole or not at all: another process never reads half of it."""
+    """Writes `path` whole or not at all: no other process or thread reads half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
     temporary.write_text(json.dumps(document))
     temporary.replace(path)
