@@ -42,7 +42,6 @@ class Session:
         self.reference = Reference(task, device, self._seed())
         self.least_work = least_work(self.reference)
         self.calibration = Calibration(device, task.hash, config.threads, config.pairs)
-        self._is_calibration_checked = False
         self._trials: list[Trial] | None = None
         self._is_cuda = self.reference.device.type == "cuda"
         self._inputs: Bundle | None = None  # on a GPU all programs share one set of input buffers
@@ -175,13 +174,15 @@ class Session:
         return times
 
     def ensure_calibrated(self) -> None:
-        """Measures the A/A noise if it is not known, or once again if what is known comes from a noisy moment."""
+        """Measures the A/A noise if it is not known, or once again if what is known comes from a noisy moment long ago.
+
+        Noise that is still there is the task's own, and measuring it takes longer than most evaluations.
+        """
         missing = self._config.calibration_replicates - len(self.calibration.medians)
         if missing > 0:
             self.calibration.add(self._aa_medians(missing))
-        elif not self._is_calibration_checked and self.calibration.noise.bias > _NOISY_BIAS:
+        elif self.calibration.noise.bias > _NOISY_BIAS and not self.calibration.is_recent:
             self.calibration.replace(self._aa_medians(self._config.calibration_replicates))
-        self._is_calibration_checked = True
 
     def _aa_medians(self, replicates: int) -> list[float]:
         """Medians (log ratios) of fresh A/A replicates."""
