@@ -116,6 +116,26 @@ def test_a_model_with_hooks_draws_scores_and_learns_as_one_without(tiny_folders:
         assert other == pytest.approx(one, rel=1e-4, abs=1e-5)
 
 
+def test_the_library_is_told_how_many_places_are_scored_and_not_which(tiny_folders: dict[str, Path]) -> None:
+    policy = load_local(f"local:{tiny_folders['mistral']}")
+    trainer = asyncio.run(policy.trainer(LoraConfig(rank=4, alpha=8)))
+    model: Any = policy._loaded.model
+    told: list[Any] = []
+
+    def forward(*arguments: Any, **named: Any) -> Any:
+        told.append(named["logits_to_keep"])
+        return plain(*arguments, **named)
+
+    draw = asyncio.run(policy.base().sample(PROMPT, 2, SamplingParams(temperature=1.0, max_tokens=9)))
+    plain, model.forward = model.forward, forward
+    items = [
+        TrainItem(PROMPT, c.tokens, c.logprobs, (1.0,) * len(c.tokens), (1.0,) * len(c.tokens))
+        for c in draw.completions
+    ]
+    asyncio.run(trainer.step(items, "importance_sampling", FAST))
+    assert told == [len(c.tokens) for c in draw.completions]  # a tensor would be on the first of several devices
+
+
 def test_a_model_on_several_devices_is_not_captured(tiny_folders: dict[str, Path]) -> None:
     model = load_weights(f"local:{tiny_folders['llama']}").model
     model.get_submodule("model.layers.1").to("meta")

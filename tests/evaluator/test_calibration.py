@@ -59,9 +59,7 @@ def test_a_noisy_task_is_not_calibrated_each_time_that_a_run_comes_back_to_it(ow
     assert measured == [4, 4]
 
 
-def test_noise_of_long_ago_is_measured_again(
-    own_judge: Judge, measured: list[int], monkeypatch: pytest.MonkeyPatch
-):
+def test_noise_of_long_ago_is_measured_again(own_judge: Judge, measured: list[int], monkeypatch: pytest.MonkeyPatch):
     own_judge.evaluate_now(TASKS[0], FAILING)
     monkeypatch.setattr(calibration, "_MOMENT_S", 0.0)
     own_judge.evaluate_now(TASKS[1], FAILING)

@@ -88,7 +88,9 @@ class GradientPass:
             # A model that is spread over devices ends on another one than it begins on.
             hidden_NE = hidden_1LE[0, packed.places_N.to(hidden_1LE.device)]
             return model.get_output_embeddings(), hidden_NE, packed.targets_N
-        return torch.nn.Identity(), model(**row, logits_to_keep=packed.places_N).logits[0], packed.targets_N
+        # One completion: its places are the last ones. Their number, for a tensor of them would be on the first device.
+        last = len(packed.targets_N)
+        return torch.nn.Identity(), model(**row, logits_to_keep=last).logits[0], packed.targets_N
 
     def _run_once(self, items: Sequence[Any], objective: Objective, check: Check) -> Sums:
         total, kl, tokens = 0.0, 0.0, 0
