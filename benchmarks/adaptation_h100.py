@@ -1,4 +1,4 @@
-"""Does adaptation beat more samples, at the same number of rollouts? A whole small experiment, in stages, on one GPU.
+"""Does adaptation beat more samples, at the same number of rollouts? A whole small experiment, in stages.
 
     python benchmarks/adaptation_h100.py --out /tmp/adaptation --seconds 560
 
@@ -11,8 +11,8 @@ Exit codes: 0 all done, 1 a stage failed, 3 the time was used up.
 
 Written to `--out`: runs/ (the run directories), adaptation.json (seconds of each phase, idle shares, counts, wins, and
 notes of the updates), tables.tar.gz (configuration, manifest, page, analysis and log of each run, the comparisons), and
-runs.tar.gz (the run directories without weights, from which every figure can be computed again). On a CPU: --device cpu
---scale default.
+runs.tar.gz (the run directories without weights, from which every figure can be computed again). With several GPUs:
+--device cuda:all. On a CPU: --device cpu --scale default.
 """
 
 import argparse
@@ -118,6 +118,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--scale", default="gpu")
     parser.add_argument("--tasks", default=EVAL, help="evaluation tasks")
     parser.add_argument("--train", default=TRAIN, help="training tasks of RLVR")
+    parser.add_argument(
+        "--starts", default=",".join(STARTS), help="which weights the methods start from, in this order"
+    )
     parser.add_argument("--rollouts", type=int, default=320, help="of each method, from each start")
     parser.add_argument(
         "--rounds", type=int, default=4, help="rounds that adaptation spreads them over; one fewer update"
@@ -132,7 +135,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--max-tokens", default="128")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--set", action="append", default=[], help="a setting of all runs, as evaluator.pairs=5")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not set(options.starts.split(",")) <= set(STARTS):
+        parser.error(f"--starts {options.starts}: name {' or '.join(STARTS)}, or both with a comma between them")
+    return options
 
 
 def stages(options: argparse.Namespace) -> Iterator[Stage]:
@@ -143,8 +149,9 @@ def stages(options: argparse.Namespace) -> Iterator[Stage]:
     for one in ("remeasure=1", "null_evaluations=1", *options.set):
         shared += ["--set", one]
     learning = ["--learning-rate", options.learning_rate]
-    names = {start: [f"{start}-{method}" for method in METHODS] for start in STARTS}
-    for start in STARTS:
+    starts = options.starts.split(",")
+    names = {start: [f"{start}-{method}" for method in METHODS] for start in starts}
+    for start in starts:
         if start == "rlvr":
             yield run_stage(runs / "rlvr", tables, ["rlvr", *shared, *outer_loop(options), *learning])
             yield document_stage("analyze-outer-loop", tables, ["analyze", str(runs / "rlvr")], ["rlvr"])
@@ -156,8 +163,9 @@ def stages(options: argparse.Namespace) -> Iterator[Stage]:
         whole = [str(runs / name) for name in names[start]]
         for what in ("compare", "analyze"):
             yield document_stage(f"{what}-{start}", tables, [what, *whole], names[start])
-    every = [name for start in STARTS for name in names[start]]
-    yield document_stage("compare-all", tables, ["compare", *(str(runs / name) for name in every)], every)
+    if len(starts) > 1:
+        every = [name for start in starts for name in names[start]]
+        yield document_stage("compare-all", tables, ["compare", *(str(runs / name) for name in every)], every)
 
 
 def outer_loop(options: argparse.Namespace) -> list[str]:

@@ -22,6 +22,17 @@ def test_one_device_is_busy_with_either():
     assert found.in_words() == "cpu was idle for 25% of 80 s at work."
 
 
+def test_of_several_devices_those_that_only_programs_use_wait_while_the_model_works():
+    found = _use([Session("cuda:0", "cuda:0,cuda:1", 80.0)], SPENT)
+    assert found is not None and found.is_shared and found.programs_alone == ("cuda:1",)
+    words = "cuda:0 was idle for 25% of 80 s at work, cuda:1 (programs alone) for at least 75%."
+    assert found.in_words() == words
+    found = _use([Session("cuda:0,cuda:1", "cuda:1", 80.0)], SPENT)
+    assert found is not None and found.model_alone == ("cuda:0",)
+    words = "cuda:1 was idle for 25% of 80 s at work, cuda:0 (model alone) for at least 50%."
+    assert found.in_words() == words
+
+
 def test_evaluations_that_a_clock_counts_longer_than_the_wall_leave_no_negative_share():
     found = DeviceUse(
         model_device="a", evaluator_device="b", is_shared=False, wall_s=1, model_busy_s=0, evaluator_busy_s=2

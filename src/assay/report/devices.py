@@ -2,7 +2,7 @@
 
 from assay.core.ledger import Spend
 from assay.core.records import Record
-from assay.runs.devices import share_a_device
+from assay.runs.devices import device_list, share_a_device
 from assay.runs.store import RunStore, Session
 
 
@@ -11,30 +11,41 @@ class DeviceUse(Record):
 
     model_busy_s: sampling and learning, evaluator_busy_s: building, running and timing programs, both within these
     seconds. is_shared: model and programs had a device in common in every process, so one is busy while the other
-    waits.
+    waits. programs_alone, model_alone: then, devices that only the one or the other ever used.
     """
 
     model_device: str
     evaluator_device: str
     is_shared: bool
+    programs_alone: tuple[str, ...] = ()
+    model_alone: tuple[str, ...] = ()
     wall_s: float
     model_busy_s: float
     evaluator_busy_s: float
 
     @property
     def model_idle(self) -> float:
-        """Share of the wall time in which the model's device did nothing for the run."""
+        """Share of the wall time in which the model's device, or the shared one, did nothing for the run."""
         return self._idle(self.model_busy_s + (self.evaluator_busy_s if self.is_shared else 0))
 
     @property
     def evaluator_idle(self) -> float:
-        """Share of the wall time in which the evaluator's device did nothing for the run."""
+        """Share of the wall time in which the evaluator's device, or the shared one, did nothing for the run."""
         return self._idle(self.evaluator_busy_s + (self.model_busy_s if self.is_shared else 0))
 
     def in_words(self) -> str:
         """One sentence."""
         if self.is_shared:
-            return f"{self.model_device} was idle for {self.model_idle:.0%} of {self.wall_s:.0f} s at work."
+            alone = set(self.programs_alone) | set(self.model_alone)
+            both = ",".join(name for name in device_list(self.model_device) if name not in alone)
+            words = f"{both} was idle for {self.model_idle:.0%} of {self.wall_s:.0f} s at work"
+            for names, whose, busy_s in (
+                (self.programs_alone, "programs alone", self.evaluator_busy_s),
+                (self.model_alone, "model alone", self.model_busy_s),
+            ):
+                if names:
+                    words += f", {','.join(names)} ({whose}) for at least {self._idle(busy_s):.0%}"
+            return words + "."
         return (
             f"Of {self.wall_s:.0f} s at work, {self.model_device} (model) was idle for {self.model_idle:.0%} and"
             f" {self.evaluator_device} (programs) for {self.evaluator_idle:.0%}."
@@ -54,10 +65,15 @@ def _use(sessions: list[Session], spent: Spend) -> DeviceUse | None:
     if not wall_s:
         return None
     names = [(session.model_device, session.evaluator_device) for session in sessions]
+    modelled = {device for model, _ in names for device in device_list(model)}
+    timed = {device for _, evaluator in names for device in device_list(evaluator)}
+    is_shared = all(share_a_device(model, evaluator) for model, evaluator in names)
     return DeviceUse(
         model_device=" and ".join(dict.fromkeys(model for model, _ in names)),
         evaluator_device=" and ".join(dict.fromkeys(evaluator for _, evaluator in names)),
-        is_shared=all(share_a_device(model, evaluator) for model, evaluator in names),
+        is_shared=is_shared,
+        programs_alone=tuple(sorted(timed - modelled)) if is_shared else (),
+        model_alone=tuple(sorted(modelled - timed)) if is_shared else (),
         wall_s=wall_s,
         model_busy_s=spent.sampling_s + spent.training_s,
         evaluator_busy_s=spent.evaluation_s,
