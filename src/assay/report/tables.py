@@ -7,6 +7,7 @@ from assay.core.records import Evaluation, Record, Status, Verdict
 from assay.report.adaptation import Adaptation, adaptation
 from assay.report.devices import DeviceUse, device_use
 from assay.report.refinement import Refined, refined
+from assay.report.repeats import RoundRepeats, round_repeats
 from assay.runs.budget import Budget
 from assay.runs.pools import select
 from assay.runs.schema import Purpose
@@ -94,6 +95,7 @@ class RunTables(Record):
     start: str | None = None
     devices: DeviceUse | None = None
     refinement: Refined | None = None
+    repeats: tuple[RoundRepeats, ...] = ()
 
 
 def run_tables(store: RunStore, selectors: tuple[Selector, ...] | None = None) -> RunTables:
@@ -119,6 +121,7 @@ def run_tables(store: RunStore, selectors: tuple[Selector, ...] | None = None) -
         ended_by=store.ended_by(),
         start=None if config.get("start") is None else str(config["start"]),
         devices=device_use(store),
+        repeats=round_repeats(store, columns),
     )
 
 

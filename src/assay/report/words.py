@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from assay.core.records import Verdict
+from assay.report.repeats import repeats_in_words
 from assay.report.tables import Measured, RunTables, TaskLine
 from assay.stats.intervals import geometric_mean
 from assay.stats.power import rate_in_words
@@ -16,9 +17,9 @@ def in_words(tables: RunTables) -> str:
         return "Nothing was sampled, so nothing can be said."
     controls = [control for line in tables.tasks for control in line.controls]
     if has_verdicts(lines):
-        said = [_wins(lines), _raw_rule(lines), _controls(controls)]
+        said = [_wins(lines), _raw_rule(lines), repeats_in_words(tables.repeats), _controls(controls)]
     else:
-        said = [_published_rule(lines), _published_controls(controls)]
+        said = [_published_rule(lines), repeats_in_words(tables.repeats), _published_controls(controls)]
     if not tables.is_complete:
         said.insert(0, "The run is not complete.")
     return " ".join(text for text in said if text)

@@ -1,0 +1,82 @@
+"""Programs that are their reference again: always right, never faster, and half of them "fast" to a rule of points.
+
+A model that is rewarded for correct programs can learn to write nothing else.
+"""
+
+import ast
+
+from assay.prompting.source import is_docstring, needed_statements, parse, tidy
+
+_ONE_NAME = "Model"
+
+
+class ReferenceCode:
+    """What the class `Model` of a reference consists of, its helpers and imports included.
+
+    Raises SyntaxError for a source that does not parse.
+    """
+
+    def __init__(self, source: str) -> None:
+        code = _code(source, "Model")
+        self._dumps = [ast.dump(node) for node in code]
+        self._names = sorted({name for node in code for name in _names(node)}, key=len, reverse=True)
+
+    def is_repeated_by(self, source: str) -> bool:
+        """Whether `ModelNew` of `source` is the same code.
+
+        Compared as syntax trees, so that comments and layout do not count, nor do docstrings, annotations of arguments
+        and the name of the class. False for a text that does not parse.
+        """
+        if not all(name in source for name in self._names):  # quick, and enough for most programs
+            return False
+        try:
+            return self._dumps == [ast.dump(node) for node in _code(source, "ModelNew")]
+        except SyntaxError:
+            return False
+
+
+class _Plain(ast.NodeTransformer):
+    """Leaves out what may differ between repetitions."""
+
+    def __init__(self, class_name: str) -> None:
+        self._class_name = class_name
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        node.name = _ONE_NAME if node.name == self._class_name else node.name
+        return self._without_docstring(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self._without_docstring(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        node.id = _ONE_NAME if node.id == self._class_name else node.id
+        return node
+
+    def _without_docstring(self, node: ast.ClassDef | ast.FunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        node.body = node.body[1:] if is_docstring(node.body[0]) else node.body
+        node.body = node.body or [ast.Pass()]
+        return node
+
+
+def _code(source: str, class_name: str) -> list[ast.stmt]:
+    """The class, called `_ONE_NAME`, and all module-level statements that it needs, in their order."""
+    plain = _Plain(class_name).visit(parse(tidy(source)).tree)
+    module = parse(ast.unparse(plain))  # without annotations, so that what only they need is not needed
+    return needed_statements(module, module.tree.body, {_ONE_NAME})
+
+
+def _names(node: ast.AST) -> set[str]:
+    """Names that a repetition must spell too."""
+    found = set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and part.id != _ONE_NAME:
+            found.add(part.id)
+        elif isinstance(part, ast.Attribute):
+            found.add(part.attr)
+    return found
