@@ -79,6 +79,14 @@ def test_identical_copies_repeat_their_task_and_known_solutions_do_not(task):
         assert not reference.is_repeated_by(source)
 
 
+@pytest.mark.parametrize("depth", [100, 400, 900, 100_000])
+def test_nesting_beyond_all_limits_is_answered(depth: int):
+    deep = REPEATED.replace("x * SCALE", f"{'-' * depth}x * SCALE")
+    assert not REFERENCE.is_repeated_by(deep)
+    found = ReferenceCode(SOURCE.replace("x * SCALE", f"{'-' * depth}x * SCALE")).is_repeated_by(deep)
+    assert found or depth > 100
+
+
 @given(st.text())
 def test_any_text_is_answered(text: str):
     assert not REFERENCE.is_repeated_by(text)

@@ -13,26 +13,23 @@ _ONE_NAME = "Model"
 class ReferenceCode:
     """What the class `Model` of a reference consists of, its helpers and imports included.
 
-    Raises SyntaxError for a source that does not parse.
+    Nothing repeats a source that cannot be read.
     """
 
     def __init__(self, source: str) -> None:
-        code = _code(source, "Model")
-        self._dumps = [ast.dump(node) for node in code]
-        self._names = sorted({name for node in code for name in _names(node)}, key=len, reverse=True)
+        self._dumps, names = _code(source, "Model")
+        self._names = sorted(names, key=len, reverse=True)
 
     def is_repeated_by(self, source: str) -> bool:
         """Whether `ModelNew` of `source` is the same code.
 
         Compared as syntax trees, so that comments and layout do not count, nor do docstrings, annotations of arguments
-        and the name of the class. False for a text that does not parse.
+        and the name of the class. False for a text that cannot be read.
         """
         if not all(name in source for name in self._names):  # quick, and enough for most programs
             return False
-        try:
-            return self._dumps == [ast.dump(node) for node in _code(source, "ModelNew")]
-        except SyntaxError:
-            return False
+        dumps, _ = _code(source, "ModelNew")
+        return bool(dumps) and dumps == self._dumps
 
 
 class _Plain(ast.NodeTransformer):
@@ -64,19 +61,22 @@ class _Plain(ast.NodeTransformer):
         return node
 
 
-def _code(source: str, class_name: str) -> list[ast.stmt]:
-    """The class, called `_ONE_NAME`, and all module-level statements that it needs, in their order."""
-    plain = _Plain(class_name).visit(parse(tidy(source)).tree)
-    module = parse(ast.unparse(plain))  # without annotations, so that what only they need is not needed
-    return needed_statements(module, module.tree.body, {_ONE_NAME})
+def _code(source: str, class_name: str) -> tuple[list[str], set[str]]:
+    """The class, called `_ONE_NAME`, and all module-level statements that it needs, in their order; the names in them.
+
+    Nothing for a text that does not parse, or whose expressions are nested too deeply to be walked.
+    """
+    try:
+        plain = _Plain(class_name).visit(parse(tidy(source)).tree)
+        module = parse(ast.unparse(plain))  # without annotations, so that what only they need is not needed
+        code = needed_statements(module, module.tree.body, {_ONE_NAME})
+        return [ast.dump(node) for node in code], {name for node in code for name in _names(node)}
+    except (SyntaxError, RecursionError):
+        return [], set()
 
 
 def _names(node: ast.AST) -> set[str]:
     """Names that a repetition must spell too."""
-    found = set()
-    for part in ast.walk(node):
-        if isinstance(part, ast.Name) and part.id != _ONE_NAME:
-            found.add(part.id)
-        elif isinstance(part, ast.Attribute):
-            found.add(part.attr)
-    return found
+    parts = list(ast.walk(node))
+    names = {part.id for part in parts if isinstance(part, ast.Name)} - {_ONE_NAME}
+    return names | {part.attr for part in parts if isinstance(part, ast.Attribute)}
