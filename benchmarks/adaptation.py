@@ -1,6 +1,6 @@
 """Does adaptation beat more samples, at the same number of rollouts? A whole small experiment, in stages.
 
-    python benchmarks/adaptation_h100.py --out /tmp/adaptation --seconds 560
+    python benchmarks/adaptation.py --out /tmp/adaptation --seconds 560
 
 RLVR on the training tasks; then best-of-n, test-time training and self-distillation with feedback on the evaluation
 tasks, `--rollouts` each, from its last weights ("rlvr"), and the three again from the model as it is ("base"); and the
