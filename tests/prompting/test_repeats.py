@@ -1,7 +1,13 @@
+"""Programs that are their reference again, and programs that are not."""
+
+import ast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.core.records import Task
+from assay.prompting.reference import read_reference
 from assay.prompting.repeats import ReferenceCode
 from assay.tasks.starter_suite import solutions, starter_suite
 
@@ -50,9 +56,20 @@ def test_the_same_code_under_another_name_is_a_repetition_whatever_its_comments_
     assert REFERENCE.is_repeated_by(SOURCE.replace("Model", "ModelNew"))
 
 
+def test_the_own_body_put_back_into_the_program_is_a_repetition():
+    """As candidates of the format `body` are made: `super(Model, self)` is `super()` in them."""
+    for source in (SOURCE, *(task.source for task in starter_suite("default").tasks)):
+        reference = read_reference(Task(suite="tests", id="own", name="own", source=source))
+        body = "\n".join(ast.unparse(statement) for statement in reference.forward.body)
+        repeated = reference.with_body(body)
+        assert "super(Model" not in repeated
+        assert ReferenceCode(source).is_repeated_by(repeated)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ("super(ModelNew, self)", "super(nn.Module, self)"),
         ("return scaled(self.linear(x))", "return scaled(self.linear(x)) + 0"),
         ("return x * SCALE", "return SCALE * x"),
         ("SCALE = 2.0", "SCALE = 2"),

@@ -5,9 +5,8 @@ A model that is rewarded for correct programs can learn to write nothing else.
 
 import ast
 
-from assay.prompting.source import is_docstring, needed_statements, parse, tidy
-
-_ONE_NAME = "Model"
+from assay.prompting.reference import CANDIDATE_CLASS, REFERENCE_CLASS
+from assay.prompting.source import needed_statements, parse, tidy, without_docstrings
 
 
 class ReferenceCode:
@@ -17,59 +16,60 @@ class ReferenceCode:
     """
 
     def __init__(self, source: str) -> None:
-        self._dumps, names = _code(source, "Model")
+        self._dumps, names = _code(source, REFERENCE_CLASS)
         self._names = sorted(names, key=len, reverse=True)
 
     def is_repeated_by(self, source: str) -> bool:
         """Whether `ModelNew` of `source` is the same code.
 
-        Compared as syntax trees, so that comments and layout do not count, nor do docstrings, annotations of arguments
-        and the name of the class. False for a text that cannot be read.
+        Compared as syntax trees, so that comments and layout do not count, nor do docstrings, annotations of functions,
+        the name of the class, and whether `super()` names it. False for a text that cannot be read.
         """
         if not all(name in source for name in self._names):  # quick, and enough for most programs
             return False
-        dumps, _ = _code(source, "ModelNew")
+        dumps, _ = _code(source, CANDIDATE_CLASS)
         return bool(dumps) and dumps == self._dumps
 
 
 class _Plain(ast.NodeTransformer):
-    """Leaves out what may differ between repetitions."""
+    """Leaves out what may differ between repetitions, and calls the class `ModelNew`."""
 
     def __init__(self, class_name: str) -> None:
         self._class_name = class_name
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        node.name = _ONE_NAME if node.name == self._class_name else node.name
-        return self._without_docstring(node)
+        node.name = CANDIDATE_CLASS if node.name == self._class_name else node.name
+        return self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        node.id = CANDIDATE_CLASS if node.id == self._class_name else node.id
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        named = node.args[0] if node.args and isinstance(node.func, ast.Name) and node.func.id == "super" else None
+        if isinstance(named, ast.Name) and named.id == CANDIDATE_CLASS:
+            node.args = []
+        return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
-        return self._without_docstring(node)
+        return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
         return node
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        node.id = _ONE_NAME if node.id == self._class_name else node.id
-        return node
-
-    def _without_docstring(self, node: ast.ClassDef | ast.FunctionDef) -> ast.AST:
-        self.generic_visit(node)
-        node.body = node.body[1:] if is_docstring(node.body[0]) else node.body
-        node.body = node.body or [ast.Pass()]
-        return node
-
 
 def _code(source: str, class_name: str) -> tuple[list[str], set[str]]:
-    """The class, called `_ONE_NAME`, and all module-level statements that it needs, in their order; the names in them.
+    """The class and all module-level statements that it needs, in their order; the names in them.
 
     Nothing for a text that does not parse, or whose expressions are nested too deeply to be walked.
     """
     try:
-        plain = _Plain(class_name).visit(parse(tidy(source)).tree)
+        plain = _Plain(class_name).visit(parse(without_docstrings(tidy(source))).tree)
         module = parse(ast.unparse(plain))  # without annotations, so that what only they need is not needed
-        code = needed_statements(module, module.tree.body, {_ONE_NAME})
+        code = needed_statements(module, module.tree.body, {CANDIDATE_CLASS})
         return [ast.dump(node) for node in code], {name for node in code for name in _names(node)}
     except (SyntaxError, RecursionError):
         return [], set()
@@ -78,5 +78,5 @@ def _code(source: str, class_name: str) -> tuple[list[str], set[str]]:
 def _names(node: ast.AST) -> set[str]:
     """Names that a repetition must spell too."""
     parts = list(ast.walk(node))
-    names = {part.id for part in parts if isinstance(part, ast.Name)} - {_ONE_NAME}
+    names = {part.id for part in parts if isinstance(part, ast.Name)} - {CANDIDATE_CLASS}
     return names | {part.attr for part in parts if isinstance(part, ast.Attribute)}
