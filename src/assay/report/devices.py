@@ -5,23 +5,33 @@ from assay.core.records import Record
 from assay.runs.devices import device_list, share_a_device
 from assay.runs.store import RunStore, Session
 
+_AND = " and "
+
 
 class DeviceUse(Record):
     """wall_s: seconds that processes were at work on the run, up to the last thing each stored.
 
     model_busy_s: sampling and learning, evaluator_busy_s: building, running and timing programs, both within these
     seconds. is_shared: model and programs had a device in common in every process, so one is busy while the other
-    waits. programs_alone, model_alone: then, devices that only the one or the other ever used.
+    waits. Each device is named as a run names it; those of processes that differed have "and" between them.
     """
 
     model_device: str
     evaluator_device: str
     is_shared: bool
-    programs_alone: tuple[str, ...] = ()
-    model_alone: tuple[str, ...] = ()
     wall_s: float
     model_busy_s: float
     evaluator_busy_s: float
+
+    @property
+    def programs_alone(self) -> tuple[str, ...]:
+        """Devices that the model never used."""
+        return tuple(sorted(_named(self.evaluator_device) - _named(self.model_device)))
+
+    @property
+    def model_alone(self) -> tuple[str, ...]:
+        """Devices that no program was timed on."""
+        return tuple(sorted(_named(self.model_device) - _named(self.evaluator_device)))
 
     @property
     def model_idle(self) -> float:
@@ -36,8 +46,7 @@ class DeviceUse(Record):
     def in_words(self) -> str:
         """One sentence."""
         if self.is_shared:
-            alone = set(self.programs_alone) | set(self.model_alone)
-            both = ",".join(name for name in device_list(self.model_device) if name not in alone)
+            both = ",".join(sorted(_named(self.model_device) & _named(self.evaluator_device)))
             words = f"{both} was idle for {self.model_idle:.0%} of {self.wall_s:.0f} s at work"
             for names, whose, busy_s in (
                 (self.programs_alone, "programs alone", self.evaluator_busy_s),
@@ -65,16 +74,15 @@ def _use(sessions: list[Session], spent: Spend) -> DeviceUse | None:
     if not wall_s:
         return None
     names = [(session.model_device, session.evaluator_device) for session in sessions]
-    modelled = {device for model, _ in names for device in device_list(model)}
-    timed = {device for _, evaluator in names for device in device_list(evaluator)}
-    is_shared = all(share_a_device(model, evaluator) for model, evaluator in names)
     return DeviceUse(
-        model_device=" and ".join(dict.fromkeys(model for model, _ in names)),
-        evaluator_device=" and ".join(dict.fromkeys(evaluator for _, evaluator in names)),
-        is_shared=is_shared,
-        programs_alone=tuple(sorted(timed - modelled)) if is_shared else (),
-        model_alone=tuple(sorted(modelled - timed)) if is_shared else (),
+        model_device=_AND.join(dict.fromkeys(model for model, _ in names)),
+        evaluator_device=_AND.join(dict.fromkeys(evaluator for _, evaluator in names)),
+        is_shared=all(share_a_device(model, evaluator) for model, evaluator in names),
         wall_s=wall_s,
         model_busy_s=spent.sampling_s + spent.training_s,
         evaluator_busy_s=spent.evaluation_s,
     )
+
+
+def _named(devices: str) -> set[str]:
+    return {device for names in devices.split(_AND) for device in device_list(names)}
