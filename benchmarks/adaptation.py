@@ -9,10 +9,10 @@ Started again with the same `--out`, it goes on: a stage that is complete is not
 on where it was. No stage begins after `--seconds`, and one that is running then is stopped and can be gone on with.
 Exit codes: 0 all done, 1 a stage failed, 3 the time was used up.
 
-Written to `--out`: runs/ (the run directories), adaptation.json (seconds of each phase, idle shares, counts, wins, and
-notes of the updates), tables.tar.gz (configuration, manifest, page, analysis and log of each run, the comparisons), and
-runs.tar.gz (the run directories without weights, from which every figure can be computed again). With several GPUs:
---device cuda:all. On a CPU: --device cpu --scale default.
+Written to `--out`: runs/ (the run directories), adaptation.json (seconds of each phase, idle shares, counts, wins,
+rounds, and notes of the updates), tables.tar.gz (configuration, manifest, page, analysis and log of each run, the
+comparisons), and runs.tar.gz (the run directories without weights, from which every figure can be computed again). With
+several GPUs: --device cuda:all. On a CPU: --device cpu --scale default.
 """
 
 import argparse
@@ -249,7 +249,7 @@ def run_summary(page: dict[str, Any]) -> dict[str, Any]:
     spent, devices = page["spent"], page["devices"]
     wall = devices and devices["wall_s"]
     seconds = {"wall": wall} | {key: spent[f"{key}_s"] for key in PHASES[1:]}
-    adaptation = page["adaptation"] or {"steps": [], "in_words": None}
+    adaptation = page["adaptation"] or {"steps": [], "rounds": None, "in_words": None}
     kept = ("round", "role", "items", "constant", "groups", "is_updated", "why_not", "mean_reward", "drift")
     kept += ("grad_norm", "sampler_gap", "teacher_gap", "solutions")
     return {
@@ -264,6 +264,8 @@ def run_summary(page: dict[str, Any]) -> dict[str, Any]:
         "evaluations_a_second": spent["evaluations"] / seconds["evaluation"] if seconds["evaluation"] else None,
         "tasks": {line["task"]: task_summary(line) for line in page["tasks"]},
         "selectors": {line["selector"]: line["fast_1_verified"] for line in page["selectors"]},
+        "repeats": page["repeats"],
+        "rounds": adaptation["rounds"] and adaptation["rounds"]["rows"],
         "updates": [{key: note[key] for key in kept} for note in adaptation["steps"]],
         "adaptation": adaptation["in_words"],
         "in_words": page["in_words"],
